@@ -1,0 +1,46 @@
+# One word per chore. `make demo` and `make test` need Python 3.11 or later, make and the package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := shared services/datagen services/trainer services/evaluator cli
+EXTRAS ?=
+ARGS ?=
+
+.PHONY: demo test setup check format proto lock clean
+
+demo: setup
+	$(BIN)/flan up $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"make setup: {sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later: make PYTHON=python3.12 setup")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@touch $@
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Regenerates the stubs; tests/test_stubs.py fails where they differ from proto/.
+proto: setup
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared proto/flan/v1/*.proto
+
+# Writes the exact tested set, with hashes and without addresses. Needs uv.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --no-emit-package flan-shared --no-emit-package flan-datagen --no-emit-package flan-trainer \
+	  --no-emit-package flan-evaluator --no-emit-package flan-cli \
+	  --group dev --group build $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

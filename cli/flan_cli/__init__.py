@@ -1,0 +1,1 @@
+"""The `flan` command: starts local stacks, talks to services, draws progress."""

@@ -1,0 +1,1 @@
+"""Turns datasets into templated, packed examples and writes them to the line."""

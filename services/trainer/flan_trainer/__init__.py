@@ -1,0 +1,1 @@
+"""Tunes a model on what the line delivers and publishes its checkpoints."""

@@ -1,0 +1,1 @@
+"""What more than one FLAN service needs, and nothing else."""

@@ -1,0 +1,67 @@
+"""What the command lines of all services have in common: options, logging, faults as one line, and SIGTERM."""
+
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from flan_shared.errors import FlanError
+from flan_shared.telemetry import configure_logging
+
+USER_FAULT = 2
+"""Exit status for a fault that the user can mend."""
+
+
+def listen_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --listen and --ready-file."""
+    function = click.option(
+        "--ready-file",
+        type=click.Path(dir_okay=False),
+        help="Written with the address once the service listens.",
+    )(function)
+    return click.option(
+        "--listen",
+        default="127.0.0.1:0",
+        show_default=True,
+        help="HOST:PORT for gRPC; port 0 picks a free one.",
+    )(function)
+
+
+def one_line_faults(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Turns a `FlanError` into `name: message` on standard error and exit status 2."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except FlanError as err:
+                click.echo(f"{name}: {err}", err=True)
+                sys.exit(USER_FAULT)
+
+        return wrapped
+
+    return decorate
+
+
+def run_group(group: click.Group | click.Command, prefix: str) -> None:
+    """Runs a service's command line; every flag can also be set as FLAN_<FLAG>."""
+    configure_logging()
+    group.main(prog_name=prefix, auto_envvar_prefix="FLAN")
+
+
+def stop_event() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; the second one kills as usual."""
+    stop = threading.Event()
+
+    def request(signum: int, _frame: object) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, request)
+    signal.signal(signal.SIGINT, request)
+    return stop

@@ -1,0 +1,139 @@
+"""A batch on the wire: token ids and lengths, never padded arrays (docs/design.md, section 5).
+
+row 0: example A (inputs 5 7 1, targets 9 1), example B (inputs 4 1, targets 8 8 1)
+row 1: example C (inputs 6 1, targets 3 1)
+
+tokens         5 7 1 9 1 4 1 8 8 1 6 1 3 1     uint16, little-endian
+input_lengths  3 2 2        target_lengths  2 3 2        row_examples  2 1
+"""
+
+import dataclasses
+
+import google_crc32c
+import numpy as np
+from flan.v1 import batch_pb2
+from google.protobuf.message import DecodeError
+
+from flan_shared.errors import LineError
+
+_WIDTHS = {
+    batch_pb2.TOKEN_WIDTH_UINT16: np.dtype("<u2"),
+    batch_pb2.TOKEN_WIDTH_UINT32: np.dtype("<u4"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedBatch:
+    """One batch of one shard.
+
+    Attributes:
+      window: from 0.
+      batch: position in the window, from 1.
+      shard: from 0.
+      end: last of its window.
+      spec_digest: SHA-256 hex.
+      source_digest: SHA-256 hex.
+      tokens: uint16 or uint32[num_tokens], see the module.
+      input_lengths: int64[num_examples], EOS included.
+      target_lengths: int64[num_examples], EOS included.
+      row_examples: int64[num_rows].
+      drawn: draws that this batch accounts for.
+      dropped: of these, without a target token left.
+      quarantined: of these, with a defective row.
+    """
+
+    window: int
+    batch: int
+    shard: int
+    end: bool
+    spec_digest: str
+    source_digest: str
+    tokens: np.ndarray
+    input_lengths: np.ndarray
+    target_lengths: np.ndarray
+    row_examples: np.ndarray
+    drawn: int
+    dropped: int
+    quarantined: int
+
+    @property
+    def num_examples(self) -> int:
+        """Examples packed in this batch."""
+        return len(self.input_lengths)
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """The narrowest type on the wire that holds every id of the vocabulary."""
+    return np.dtype("<u2") if vocab_size <= 2**16 else np.dtype("<u4")
+
+
+def encode_batch(batch: PackedBatch) -> bytes:
+    """Bytes of a BatchEnvelope; the same batch gives the same bytes."""
+    width = batch_pb2.TOKEN_WIDTH_UINT16 if batch.tokens.dtype.itemsize == 2 else batch_pb2.TOKEN_WIDTH_UINT32
+    message = batch_pb2.Batch(
+        window=batch.window,
+        batch=batch.batch,
+        shard=batch.shard,
+        end=batch.end,
+        spec_digest=batch.spec_digest,
+        source_digest=batch.source_digest,
+        token_width=width,
+        tokens=batch.tokens.astype(_WIDTHS[width], copy=False).tobytes(),
+        input_lengths=batch.input_lengths.tolist(),
+        target_lengths=batch.target_lengths.tolist(),
+        row_examples=batch.row_examples.tolist(),
+        counts=batch_pb2.Counts(drawn=batch.drawn, dropped=batch.dropped, quarantined=batch.quarantined),
+    )
+    # Deterministic although no map field is left to the runtime's order today: equal windows are promised.
+    payload = message.SerializeToString(deterministic=True)
+    return batch_pb2.BatchEnvelope(batch=payload, crc32c=google_crc32c.value(payload)).SerializeToString()
+
+
+def decode_batch(data: bytes) -> PackedBatch:
+    """The inverse of `encode_batch`.
+
+    Raises:
+      LineError: the checksum differs, or the parts contradict each other.
+    """
+    try:
+        envelope = batch_pb2.BatchEnvelope.FromString(data)
+        checksum = google_crc32c.value(envelope.batch)
+        if checksum != envelope.crc32c:
+            raise LineError(f"a batch has crc32c {checksum:#010x}; expected {envelope.crc32c:#010x}")
+        message = batch_pb2.Batch.FromString(envelope.batch)
+        tokens = np.frombuffer(message.tokens, _WIDTHS[message.token_width])
+    except (KeyError, ValueError, DecodeError) as err:
+        raise LineError(f"a batch cannot be read: {err}") from err
+    batch = PackedBatch(
+        window=message.window,
+        batch=message.batch,
+        shard=message.shard,
+        end=message.end,
+        spec_digest=message.spec_digest,
+        source_digest=message.source_digest,
+        tokens=tokens,
+        input_lengths=np.array(message.input_lengths, np.int64),
+        target_lengths=np.array(message.target_lengths, np.int64),
+        row_examples=np.array(message.row_examples, np.int64),
+        drawn=message.counts.drawn,
+        dropped=message.counts.dropped,
+        quarantined=message.counts.quarantined,
+    )
+    _check(batch)
+    return batch
+
+
+def _check(batch: PackedBatch) -> None:
+    name = f"batch {batch.batch} of window {batch.window}"
+    num_tokens = int(batch.input_lengths.sum() + batch.target_lengths.sum())
+    if len(batch.tokens) != num_tokens or len(batch.target_lengths) != batch.num_examples:
+        raise LineError(f"{name} has {len(batch.tokens)} tokens; its lengths add up to {num_tokens}")
+    if int(batch.row_examples.sum()) != batch.num_examples:
+        raise LineError(
+            f"{name} has {batch.num_examples} examples; its rows hold {int(batch.row_examples.sum())}"
+        )
+    if batch.drawn != batch.num_examples + batch.dropped + batch.quarantined:
+        raise LineError(
+            f"{name} accounts for {batch.drawn} draws; it holds {batch.num_examples} examples, "
+            f"{batch.dropped} dropped and {batch.quarantined} quarantined"
+        )
