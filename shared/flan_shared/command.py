@@ -1,6 +1,7 @@
-"""What the command lines of all services have in common: options, logging, faults as one line, and SIGTERM."""
+"""What the command lines of all services share: options, logging, faults as one line, and SIGTERM."""
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -20,11 +21,13 @@ def listen_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --listen and --ready-file."""
     function = click.option(
         "--ready-file",
+        envvar="FLAN_READY_FILE",
         type=click.Path(dir_okay=False),
         help="Written with the address once the service listens.",
     )(function)
     return click.option(
         "--listen",
+        envvar="FLAN_LISTEN",
         default="127.0.0.1:0",
         show_default=True,
         help="HOST:PORT for gRPC; port 0 picks a free one.",
@@ -49,9 +52,9 @@ def one_line_faults(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def run_group(group: click.Group | click.Command, prefix: str) -> None:
-    """Runs a service's command line; every flag can also be set as FLAN_<FLAG>."""
-    configure_logging()
-    group.main(prog_name=prefix, auto_envvar_prefix="FLAN")
+    """Runs a service's command line; the log level comes from FLAN_LOG_LEVEL."""
+    configure_logging(os.environ.get("FLAN_LOG_LEVEL", "INFO").upper())
+    group.main(prog_name=prefix)
 
 
 def stop_event() -> threading.Event:

@@ -1,6 +1,6 @@
 """A gRPC server with health and reflection, the same for every service.
 
-Health tells what is true: a service is NOT_SERVING until `set_serving(True)`, and again before a drain begins.
+Health tells what is true: NOT_SERVING until `set_serving(True)`, and again before a drain begins.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ def write_ready_file(path: Path | str | None, address: str) -> None:
 def translated(
     context: grpc.ServicerContext, codes: Mapping[type[FlanError], grpc.StatusCode]
 ) -> Iterator[None]:
-    """The one place where a `FlanError` becomes a status: the code of its nearest class in `codes`, else INTERNAL."""
+    """Turns a `FlanError` into a status: the code of its nearest class in `codes`, else INTERNAL."""
     try:
         yield
     except FlanError as err:

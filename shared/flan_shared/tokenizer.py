@@ -46,7 +46,8 @@ class Tokenizer:
         ids = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
         if ids != (PAD_ID, EOS_ID, UNK_ID):
             raise TokenizerError(
-                f"{where} has pad, eos, unk = {ids}; expected {(PAD_ID, EOS_ID, UNK_ID)}: train it with `flan tokenizer train`"
+                f"{where} has pad, eos, unk = {ids}; expected {(PAD_ID, EOS_ID, UNK_ID)}: "
+                "train it with `flan tokenizer train`"
             )
 
     @classmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flan.v1 import example_pb2 as flan_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66lan/v1/datagen_service.proto\x12\x07\x66lan.v1\x1a\x15\x66lan/v1/example.proto\"\xe8\x01\n\x15StreamExamplesRequest\x12\x10\n\x08\x64\x61tasets\x18\x01 \x03(\t\x12\x1d\n\x05split\x18\x02 \x01(\x0e\x32\x0e.flan.v1.Split\x12\x10\n\x08num_rows\x18\x03 \x01(\x05\x12\x15\n\x08template\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rturned_around\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\'\n\x04pack\x18\x07 \x01(\x0b\x32\x14.flan.v1.PackLengthsH\x01\x88\x01\x01\x12\x11\n\tnum_shots\x18\x08 \x01(\x05\x42\x0b\n\t_templateB\x07\n\x05_pack\".\n\x0bPackLengths\x12\x0e\n\x06inputs\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x01(\x05\";\n\x16StreamExamplesResponse\x12!\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x10.flan.v1.Example\"\x15\n\x13ListDatasetsRequest\">\n\x14ListDatasetsResponse\x12&\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x14.flan.v1.DatasetInfo\"\xa0\x01\n\x0b\x44\x61tasetInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x15\n\rnum_templates\x18\x03 \x01(\x05\x12(\n\x0b\x61nswer_kind\x18\x04 \x01(\x0e\x32\x13.flan.v1.AnswerKind\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x32\xb2\x01\n\x0e\x44\x61tagenService\x12S\n\x0eStreamExamples\x12\x1e.flan.v1.StreamExamplesRequest\x1a\x1f.flan.v1.StreamExamplesResponse0\x01\x12K\n\x0cListDatasets\x12\x1c.flan.v1.ListDatasetsRequest\x1a\x1d.flan.v1.ListDatasetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66lan/v1/datagen_service.proto\x12\x07\x66lan.v1\x1a\x15\x66lan/v1/example.proto\"\xfb\x01\n\x15StreamExamplesRequest\x12\x10\n\x08\x64\x61tasets\x18\x01 \x03(\t\x12\x1d\n\x05split\x18\x02 \x01(\x0e\x32\x0e.flan.v1.Split\x12\x10\n\x08num_rows\x18\x03 \x01(\x05\x12\x15\n\x08template\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rturned_around\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12)\n\x07lengths\x18\x07 \x01(\x0b\x32\x13.flan.v1.RowLengthsH\x01\x88\x01\x01\x12\x11\n\tnum_shots\x18\x08 \x01(\x05\x12\x0c\n\x04pack\x18\t \x01(\x08\x42\x0b\n\t_templateB\n\n\x08_lengths\"-\n\nRowLengths\x12\x0e\n\x06inputs\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x01(\x05\";\n\x16StreamExamplesResponse\x12!\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x10.flan.v1.Example\"\x15\n\x13ListDatasetsRequest\">\n\x14ListDatasetsResponse\x12&\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x14.flan.v1.DatasetInfo\"\xa0\x01\n\x0b\x44\x61tasetInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x15\n\rnum_templates\x18\x03 \x01(\x05\x12(\n\x0b\x61nswer_kind\x18\x04 \x01(\x0e\x32\x13.flan.v1.AnswerKind\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x32\xb2\x01\n\x0e\x44\x61tagenService\x12S\n\x0eStreamExamples\x12\x1e.flan.v1.StreamExamplesRequest\x1a\x1f.flan.v1.StreamExamplesResponse0\x01\x12K\n\x0cListDatasets\x12\x1c.flan.v1.ListDatasetsRequest\x1a\x1d.flan.v1.ListDatasetsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flan.v1.datagen_service_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STREAMEXAMPLESREQUEST']._serialized_start=66
-  _globals['_STREAMEXAMPLESREQUEST']._serialized_end=298
-  _globals['_PACKLENGTHS']._serialized_start=300
-  _globals['_PACKLENGTHS']._serialized_end=346
-  _globals['_STREAMEXAMPLESRESPONSE']._serialized_start=348
-  _globals['_STREAMEXAMPLESRESPONSE']._serialized_end=407
-  _globals['_LISTDATASETSREQUEST']._serialized_start=409
-  _globals['_LISTDATASETSREQUEST']._serialized_end=430
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=432
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=494
-  _globals['_DATASETINFO']._serialized_start=497
-  _globals['_DATASETINFO']._serialized_end=657
-  _globals['_DATAGENSERVICE']._serialized_start=660
-  _globals['_DATAGENSERVICE']._serialized_end=838
+  _globals['_STREAMEXAMPLESREQUEST']._serialized_end=317
+  _globals['_ROWLENGTHS']._serialized_start=319
+  _globals['_ROWLENGTHS']._serialized_end=364
+  _globals['_STREAMEXAMPLESRESPONSE']._serialized_start=366
+  _globals['_STREAMEXAMPLESRESPONSE']._serialized_end=425
+  _globals['_LISTDATASETSREQUEST']._serialized_start=427
+  _globals['_LISTDATASETSREQUEST']._serialized_end=448
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=450
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=512
+  _globals['_DATASETINFO']._serialized_start=515
+  _globals['_DATASETINFO']._serialized_end=675
+  _globals['_DATAGENSERVICE']._serialized_start=678
+  _globals['_DATAGENSERVICE']._serialized_end=856
 # @@protoc_insertion_point(module_scope)

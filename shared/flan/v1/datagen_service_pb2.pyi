@@ -8,26 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StreamExamplesRequest(_message.Message):
-    __slots__ = ("datasets", "split", "num_rows", "template", "turned_around", "seed", "pack", "num_shots")
+    __slots__ = ("datasets", "split", "num_rows", "template", "turned_around", "seed", "lengths", "num_shots", "pack")
     DATASETS_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     NUM_ROWS_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     TURNED_AROUND_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
-    PACK_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
     NUM_SHOTS_FIELD_NUMBER: _ClassVar[int]
+    PACK_FIELD_NUMBER: _ClassVar[int]
     datasets: _containers.RepeatedScalarFieldContainer[str]
     split: _example_pb2.Split
     num_rows: int
     template: int
     turned_around: bool
     seed: int
-    pack: PackLengths
+    lengths: RowLengths
     num_shots: int
-    def __init__(self, datasets: _Optional[_Iterable[str]] = ..., split: _Optional[_Union[_example_pb2.Split, str]] = ..., num_rows: _Optional[int] = ..., template: _Optional[int] = ..., turned_around: _Optional[bool] = ..., seed: _Optional[int] = ..., pack: _Optional[_Union[PackLengths, _Mapping]] = ..., num_shots: _Optional[int] = ...) -> None: ...
+    pack: bool
+    def __init__(self, datasets: _Optional[_Iterable[str]] = ..., split: _Optional[_Union[_example_pb2.Split, str]] = ..., num_rows: _Optional[int] = ..., template: _Optional[int] = ..., turned_around: _Optional[bool] = ..., seed: _Optional[int] = ..., lengths: _Optional[_Union[RowLengths, _Mapping]] = ..., num_shots: _Optional[int] = ..., pack: _Optional[bool] = ...) -> None: ...
 
-class PackLengths(_message.Message):
+class RowLengths(_message.Message):
     __slots__ = ("inputs", "targets")
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]

@@ -11,9 +11,9 @@ import dataclasses
 
 import google_crc32c
 import numpy as np
-from flan.v1 import batch_pb2
 from google.protobuf.message import DecodeError
 
+from flan.v1 import batch_pb2
 from flan_shared.errors import LineError
 
 _WIDTHS = {

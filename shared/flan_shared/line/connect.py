@@ -19,7 +19,7 @@ SOCKET_TIMEOUT_S = 10.0
 _OLDEST = (6, 2)
 
 connection_faults = (redis.ConnectionError, redis.TimeoutError)
-"""What says nothing about whether a command took effect. Also raised while Redis loads its file after a start."""
+"""Faults that say nothing about whether a command took effect; also raised while Redis loads its file."""
 
 
 def connect(url: str) -> redis.Redis:
@@ -58,7 +58,8 @@ def check_server(client: redis.Redis, url: str) -> None:
         raise LineError(f"Redis at {url} is {version}; expected 6.2 or later (or Valkey)")
     if policy != "noeviction":
         raise LineError(
-            f"Redis at {url} has maxmemory-policy {policy}; expected noeviction: it may not drop what is unread"
+            f"Redis at {url} has maxmemory-policy {policy}; expected noeviction: "
+            "what is unread may not be dropped"
         )
 
 

@@ -1,0 +1,93 @@
+"""Reviews and feelings: sentences that carry a mood, good or bad.
+
+The mood is the speaker's. Now and then a sentence denies the opposite word ("not dull at all") or reports what
+somebody else thought, so that counting good and bad words is not quite enough.
+"""
+
+from flan_datagen.embedded import world
+from flan_datagen.embedded.draw import Draw
+from flan_datagen.embedded.facts import capital
+
+FILMS = tuple(
+    f"The {adjective} {noun}"
+    for adjective in ("Silver", "Last", "Green", "Long", "Lost", "Little", "Quiet", "Golden")
+    for noun in ("River", "Train", "Door", "Winter", "Letter", "Road", "Tower", "Island")
+)
+ASPECTS = ("story", "music", "acting", "ending", "dialogue", "camera work", "opening", "plot")
+
+_PLAIN = (
+    ("I watched {film} with {p} on {day}.", "{film} is a film about a {job} from {town}."),
+    ("{p} took me to see {film} on {day}.", "The film {film} tells of a {job} who lives in {town}."),
+    ("On {day} I saw {film} with {p}.", "In {film} a {job} comes home to {town}."),
+)
+_SAYS = (
+    "The {aspect} was {word}.",
+    "I found the {aspect} {word}.",
+    "The {aspect} is really {word}.",
+    "What a {word} {aspect}!",
+)
+_DENIES = ("The {aspect} was not {against} at all.", "I would never call the {aspect} {against}.")
+_OTHERS = (
+    "{p} thought it was {against}, but I found it {word}.",
+    "My friends say it is {against}. For me it was {word}.",
+)
+_ENDS = (
+    ("I would not watch it again.", "Do not waste your time.", "I left before the end.", "I want my money back."),
+    ("I would watch it again.", "Take your time and go to see it.", "I stayed until the end.", "It is worth the money."),
+)
+
+
+def words(mood: int) -> tuple[str, ...]:
+    """The adjectives of a mood, 0 bad or 1 good."""
+    return world.GOOD if mood else world.BAD
+
+
+def review(draw: Draw, mood: int, film: str) -> str:
+    """Three to five sentences on a film."""
+    slots = {
+        "film": film,
+        "p": draw.pick(world.PEOPLE),
+        "day": draw.pick(world.DAYS),
+        "job": draw.pick(world.JOBS),
+        "town": draw.pick(world.TOWNS),
+    }
+    sentences = [draw.pick(draw.pick(_PLAIN)).format(**slots)]
+    sentences += [opinion(draw, mood, aspect) for aspect in draw.several(ASPECTS, draw.between(1, 3))]
+    if draw.chance(0.4):
+        sentences.append(draw.pick(_ENDS[mood]))
+    return " ".join(sentences)
+
+
+def opinion(draw: Draw, mood: int, aspect: str) -> str:
+    """One sentence on one aspect."""
+    slots = {"aspect": aspect, "word": draw.pick(words(mood)), "against": draw.pick(words(1 - mood))}
+    turn = draw.below(10)
+    if turn == 0:
+        return draw.pick(_DENIES).format(**slots)
+    if turn == 1:
+        return draw.pick(_OTHERS).format(p=draw.pick(world.PEOPLE), **slots)
+    return draw.pick(_SAYS).format(**slots)
+
+
+def remark(draw: Draw, mood: int) -> str:
+    """A phrase without a full stop, in small letters."""
+    first, second = draw.several(words(mood), 2)
+    one, two = draw.several(ASPECTS, 2)
+    against = draw.pick(words(1 - mood))
+    kind = draw.pick(("film", "comedy", "drama", "book", "play", "show"))
+    forms = (
+        f"a {first} and {second} {kind}",
+        f"the {one} is {first} and the {two} is {second}",
+        f"a {kind} with a {first} {one}",
+        f"this {kind} is {first} from start to end",
+        f"the {one} of this {kind} is {first}",
+        f"not a {against} {kind} , but a {first} one",
+        f"far from {against} , the {one} is {first}",
+        f"a {first} {one} makes this a {second} {kind}",
+    )
+    return draw.pick(forms)
+
+
+def title_of(draw: Draw) -> str:
+    """A film."""
+    return capital(draw.pick(FILMS))

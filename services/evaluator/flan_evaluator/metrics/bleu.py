@@ -1,0 +1,21 @@
+"""Corpus BLEU by sacreBLEU (arXiv:1804.08771): tokenizer intl, exponential smoothing, as in FLAN."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import sacrebleu
+
+from flan_evaluator.metrics.answer import Answer, Score, nothing, usable
+
+
+def bleu(answers: Sequence[Answer]) -> Score:
+    """BLEU over all examples at once; an example may have any number of references."""
+    scored = usable(answers)
+    if not scored:
+        return nothing(answers)
+    # sacreBLEU takes one stream a reference position; None marks an example with fewer references.
+    streams = [list(stream) for stream in zip_longest(*(answer.references for answer in scored))]
+    result = sacrebleu.corpus_bleu(
+        [answer.prediction for answer in scored], streams, smooth_method="exp", tokenize="intl"
+    )
+    return Score(float(result.score), len(scored), len(answers) - len(scored))

@@ -1,0 +1,149 @@
+"""The command line of the trainer: one process trains one run, and ends when the run is complete."""
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+
+import click
+import redis
+
+from flan.v1 import trainer_service_pb2_grpc
+from flan_shared.command import listen_options, one_line_faults, run_group, stop_event
+from flan_shared.errors import CheckpointError, FlanError, SupersededError
+from flan_shared.line import connect
+from flan_shared.line.connect import check_server
+from flan_shared.serving import Server, write_ready_file
+from flan_shared.spec import RunSpec, load_spec
+from flan_shared.tokenizer import Tokenizer
+from flan_trainer.cursor import Cursor
+from flan_trainer.engines import SavedCursor, latest_cursor
+from flan_trainer.link import Link
+from flan_trainer.lock import lock_folder
+from flan_trainer.status import SERVICE, Status, TrainerServicer
+from flan_trainer.threads import available_threads, fix_threads
+
+_log = logging.getLogger(__name__)
+
+
+@click.command(help=__doc__)
+@click.option("--spec", "spec_file", envvar="FLAN_SPEC", required=True, help="Run spec (YAML).")
+@click.option("--redis", "redis_url", envvar="FLAN_REDIS", required=True, help="URL of the line.")
+@click.option("--evaluator", envvar="FLAN_EVALUATOR", required=True, help="HOST:PORT that takes checkpoints.")
+@click.option(
+    "--tokenizer", "tokenizer_file", envvar="FLAN_TOKENIZER", required=True, help="SentencePiece model file."
+)
+@click.option(
+    "--checkpoints",
+    envvar="FLAN_CHECKPOINTS",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the checkpoints; a run that is found there is continued.",
+)
+@click.option(
+    "--threads", type=int, envvar="FLAN_THREADS", help="CPU threads; a continued run keeps its own."
+)
+@listen_options
+@one_line_faults("flan_trainer")
+def main(
+    spec_file: str,
+    redis_url: str,
+    evaluator: str,
+    tokenizer_file: str,
+    checkpoints: Path,
+    threads: int | None,
+    listen: str,
+    ready_file: str | None,
+) -> None:
+    stop = stop_event()
+    tokenizer = Tokenizer.load(tokenizer_file)
+    spec = load_spec(spec_file).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
+    client = connect(redis_url)
+    check_server(client, redis_url)
+    status = Status(client, spec.run_id, spec.train.steps)
+    server = Server(listen)
+    server.add(
+        trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server, TrainerServicer(status), SERVICE
+    )
+    address = server.start()
+    server.set_serving(True)
+    write_ready_file(ready_file, address)
+    try:
+        # The order matters: the claim makes an older trainer of this run stop and give up the lock; only then
+        # is its last checkpoint read.
+        link = Link(client, spec)
+        link.claim("start")
+        lock_folder(checkpoints)
+        saved = latest_cursor(checkpoints)
+        cursor = _cursor(saved, spec, checkpoints)
+        count = saved.cursor["threads"] if saved else threads or available_threads()
+        fix_threads(count)
+        _train(spec, tokenizer, link, status, evaluator, checkpoints, saved, cursor, count, stop)
+    finally:
+        server.stop(grace_s=1.0)
+
+
+def _cursor(saved: SavedCursor | None, spec: RunSpec, checkpoints: Path) -> Cursor:
+    if saved is None:
+        return Cursor()
+    if saved.spec_digest != spec.digest:
+        raise CheckpointError(
+            f"{checkpoints} holds a run with spec digest {saved.spec_digest}, but this spec has {spec.digest}; "
+            "give the spec of that run, or another folder"
+        )
+    return Cursor.from_json(saved.cursor)
+
+
+def _train(
+    spec: RunSpec,
+    tokenizer: Tokenizer,
+    link: Link,
+    status: Status,
+    evaluator: str,
+    checkpoints: Path,
+    saved: SavedCursor | None,
+    cursor: Cursor,
+    threads: int,
+    stop: threading.Event,
+) -> None:
+    # Imported here, because these load jax, and the number of its threads was fixed only now.
+    from flan_trainer.engines import open_engine
+    from flan_trainer.feed import Feed
+    from flan_trainer.loop import Loop, write_result
+    from flan_trainer.publish import Publisher
+
+    engine = open_engine(spec, tokenizer.vocab_size)
+    if saved is None:
+        engine.initialise()
+    else:
+        engine.restore(checkpoints, saved.step)
+    feed = Feed(
+        link,
+        spec_digest=spec.digest,
+        source_digest=cursor.source_digest,
+        window=cursor.window,
+        batch=cursor.batch,
+        stop=stop,
+    )
+    publisher = Publisher(
+        evaluator, checkpoints / "outbox", spec, tokenizer.model, confirmed=status.published
+    )
+    loop = Loop(spec, engine, publisher, status, folder=checkpoints, cursor=cursor, threads=threads)
+    try:
+        outcome = loop.run(feed, stopping=stop.is_set)
+    except SupersededError:
+        # The newer trainer removes this one's keys.
+        raise
+    except FlanError:
+        with contextlib.suppress(redis.RedisError):
+            link.close()
+        raise
+    finally:
+        publisher.close()
+    link.close()
+    if outcome is not None:
+        write_result(checkpoints / "result.json", spec, outcome)
+
+
+if __name__ == "__main__":
+    run_group(main, "flan_trainer")

@@ -1,0 +1,240 @@
+"""Reads the windows of a run in order, batch by batch, and keeps `ahead` of them ordered.
+
+The feed keeps its own position; the cursor of the run is that of the last applied step. Batch n is taken only
+after n - 1, from a window that was written whole; whatever looks otherwise is not trusted: the link is claimed
+anew and the windows from the feed's position on are ordered again. They come out the same.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import redis
+
+from flan.v1 import batch_pb2
+from flan_shared.errors import LineError
+from flan_shared.line import PackedBatch, connection_faults, decode_batch
+from flan_shared.line.connect import BLOCK_MS
+from flan_shared.line.keys import OPENED, batch_id
+from flan_shared.telemetry import event
+from flan_trainer.link import Link, LinkLostError
+
+_log = logging.getLogger(__name__)
+
+_FAILURES_STOP = 3
+"""Reported exceptions for one window that stop the run."""
+
+_STALL_S = 10.0
+"""A wait is told to the log this often."""
+
+_LONGEST_BACKOFF_S = 2.0
+
+
+class Feed:
+    """An iterator of batches without end; `stop` ends it, also from another thread."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        spec_digest: str,
+        source_digest: str,
+        window: int,
+        batch: int,
+        ahead: int = 4,
+        shard: int = 0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Args:
+        link: claimed before.
+        spec_digest: that every batch must carry.
+        source_digest: that every batch must carry; empty: the first batch pins it.
+        window: of the next batch.
+        batch: the next batch, from 1.
+        ahead: windows ordered at a time; Redis holds as many.
+        shard: of this host.
+        stop: ends the iteration at its next wait when it is set.
+        """
+        self._link = link
+        self._spec_digest = spec_digest
+        self._source_digest = source_digest
+        self._window = window
+        self._batch = batch
+        self._ahead = ahead
+        self._shard = shard
+        self._ordered = window
+        """The first window that is not ordered yet."""
+        self._failures_after = OPENED
+        self._failures: dict[int, list[batch_pb2.Failure]] = {}
+        self._entries: deque[tuple[bytes, dict]] = deque()
+        self._lost: str | None = ""
+        """Why the link must be claimed again; empty at first, None while it holds."""
+        self._stop = stop or threading.Event()
+
+    def stop(self) -> None:
+        """Ends the iteration at its next wait."""
+        self._stop.set()
+
+    def doubt(self, reason: str) -> None:
+        """Tells the feed that its link was found lost by another thread."""
+        self._lost = reason
+
+    @property
+    def window(self) -> int:
+        """The window in hand."""
+        return self._window
+
+    def verify(self) -> None:
+        """See `Link.verify`; called before each save.
+
+        Raises:
+          LinkLostError: the link is lost.
+          SupersededError: a newer start holds the run.
+        """
+        self._link.verify(self._window, self._shard)
+
+    def __iter__(self) -> Iterator[PackedBatch]:
+        """Batches in order.
+
+        Raises:
+          SupersededError: a newer start holds the run.
+          LineError: three failures for one window, or a batch of another spec or source.
+        """
+        backoff_s = 0.0
+        waiting_since = time.monotonic()
+        while not self._stop.is_set():
+            try:
+                if self._lost is not None:
+                    self._relink()
+                if not self._entries and not self._read():
+                    self._link.verify(self._window, self._shard)
+                    waiting_since = self._tell_stall(waiting_since)
+                    continue
+                backoff_s = 0.0
+                if self._entries:
+                    batch = self._take()
+                    waiting_since = time.monotonic()
+                    yield batch
+            except LinkLostError as err:
+                self._lost = str(err)
+            except connection_faults as err:
+                backoff_s = self._back_off(backoff_s, err)
+                # The attempt, the server and the window are looked at before anything else is read.
+                self._lost = self._lost if self._lost is not None else self._look_again()
+            except redis.ResponseError as err:
+                # Memory is short until windows are read; a transaction that met it changed nothing.
+                if not str(err).startswith(("OOM", "EXECABORT", "Transaction discarded")):
+                    raise LineError(f"Redis refuses what the line needs: {err}") from err
+                backoff_s = self._back_off(backoff_s, err)
+
+    def _look_again(self) -> str | None:
+        try:
+            self.verify()
+        except (LinkLostError, *connection_faults) as err:
+            return str(err)
+        return None
+
+    def _back_off(self, last_s: float, err: Exception) -> float:
+        backoff_s = min(_LONGEST_BACKOFF_S, max(0.1, last_s * 2))
+        event(_log, "redis lost", level=logging.WARNING, cause=err, retry_s=backoff_s)
+        self._stop.wait(backoff_s * random.uniform(0.5, 1.0))
+        return backoff_s
+
+    def _relink(self) -> None:
+        """Orders everything from the feed's own position under a new attempt."""
+        if self._lost:
+            self._link.claim(self._lost)
+        self._entries.clear()
+        self._failures.clear()
+        self._failures_after = OPENED
+        self._ordered = self._window
+        reason, self._lost = self._lost, "orders could not be posted"
+        self._order()
+        # Only now: a fault above leaves a reason to claim again. An empty one would not.
+        self._lost = None
+        if reason:
+            event(_log, "windows ordered again", window=self._window, reason=reason)
+
+    def _order(self, read: int | None = None) -> None:
+        # Until the first batch pins the source, one window: two replicas over different data must not both write.
+        ahead = self._ahead if self._source_digest else 1
+        windows = range(self._ordered, self._window + ahead)
+        if windows or read is not None:
+            self._link.post(windows, self._source_digest, read=read)
+            self._ordered = max(self._ordered, windows.stop if windows else self._ordered)
+
+    def _read(self) -> bool:
+        """Fills the buffer; whether anything came."""
+        link = self._link
+        # Batches before the position were taken under an earlier attempt.
+        after = batch_id(self._batch - 1) if self._batch > 1 else OPENED
+        answer = link.read(self._window, self._shard, after, self._failures_after, block_ms=BLOCK_MS)
+        for entry_id, fields in answer.get(link.failures_stream(), ()):
+            self._failures_after = entry_id.decode()
+            self._note(batch_pb2.Failure.FromString(fields[b"failure"]))
+        self._entries.extend(answer.get(link.window_stream(self._window, self._shard), ()))
+        return bool(answer)
+
+    def _note(self, failure: batch_pb2.Failure) -> None:
+        failures = self._failures.setdefault(failure.window, [])
+        failures.append(failure)
+        event(_log, "window failed", level=logging.WARNING, window=failure.window, cause=failure.cause)
+        if len(failures) >= _FAILURES_STOP:
+            where = f" at {failure.dataset} row {failure.row}" if failure.dataset else ""
+            raise LineError(
+                f"window {failure.window} failed {len(failures)} times{where}: {failure.cause}; "
+                "the run stops here and its last checkpoint is kept"
+            )
+
+    def _take(self) -> PackedBatch:
+        entry_id, fields = self._entries.popleft()
+        if entry_id.decode() != batch_id(self._batch):
+            self._entries.clear()
+            raise LinkLostError(
+                f"batch {entry_id.decode()} of window {self._window} came for {self._batch}-0"
+            )
+        try:
+            batch = decode_batch(fields[b"batch"])
+        except LineError as err:
+            self._entries.clear()
+            raise LinkLostError(str(err)) from err
+        self._check(batch)
+        read = None
+        if batch.end:
+            read, self._window, self._batch = self._window, self._window + 1, 1
+            self._entries.clear()
+        else:
+            self._batch += 1
+        # The batch is taken whatever happens now: a fault in ordering is mended at the next look.
+        try:
+            self._order(read)
+        except (LinkLostError, *connection_faults, redis.ResponseError) as err:
+            self._lost = f"orders could not be posted: {err}"
+        return batch
+
+    def _check(self, batch: PackedBatch) -> None:
+        place = (batch.window, batch.batch, batch.shard)
+        if place != (self._window, self._batch, self._shard):
+            raise LineError(
+                f"an entry of window {self._window} holds window, batch, shard {place}; "
+                f"expected {(self._window, self._batch, self._shard)}"
+            )
+        if batch.spec_digest != self._spec_digest:
+            raise LineError(
+                f"window {batch.window} was made for spec digest {batch.spec_digest}; this run has {self._spec_digest}"
+            )
+        if self._source_digest not in ("", batch.source_digest):
+            raise LineError(
+                f"window {batch.window} was made from source digest {batch.source_digest}; "
+                f"this run is pinned to {self._source_digest}: start datagen over the data the run began with"
+            )
+        self._source_digest = batch.source_digest
+
+    def _tell_stall(self, since: float) -> float:
+        if time.monotonic() - since < _STALL_S:
+            return since
+        event(_log, "waiting for datagen", window=self._window, batch=self._batch)
+        return time.monotonic()

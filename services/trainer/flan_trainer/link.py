@@ -1,0 +1,193 @@
+"""The trainer's hold on a run in Redis: it claims an attempt, and it alone makes keys (docs/design.md, section 5).
+
+Everything that changes keys is one MULTI under WATCH of `attempt`, so a trainer that was superseded, or whose
+Redis came back empty or older, changes nothing. After any doubt the link is made anew with the next number, and
+all windows are ordered again under new keys: that is always right, because windows are pure functions.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+import redis
+
+from flan.v1 import batch_pb2
+from flan_shared.errors import SupersededError
+from flan_shared.line import Attempt, RunKeys
+from flan_shared.line.connect import server_run_id
+from flan_shared.line.keys import GROUP, METRICS_LENGTH, OPENED, RUNS, ticket_id
+from flan_shared.spec import RunSpec
+from flan_shared.telemetry import event
+
+_log = logging.getLogger(__name__)
+
+
+class LinkLostError(Exception):
+    """The run in Redis is not as this trainer left it; `Link.claim` again."""
+
+
+class Link:
+    """One trainer's claim on one run."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        spec: RunSpec,
+        *,
+        num_shards: int = 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Draws the start: from the clock, and above what Redis holds, so that the newest process wins even where
+        clocks differ.
+
+        Args:
+          client: of the line.
+          spec: of the run, pinned to its tokenizer.
+          num_shards: trainer hosts.
+          clock: seconds since the epoch.
+        """
+        self.client = client
+        self.keys = RunKeys(spec.run_id)
+        self.num_shards = num_shards
+        self._spec = spec
+        held = self._held(client)
+        start = max(int(clock() * 1000), held.start + 1 if held else 0)
+        self.attempt = Attempt(start, 0)
+        self._server = ""
+
+    def claim(self, reason: str) -> None:
+        """Takes the run over under the next number and removes what smaller attempts left.
+
+        Args:
+          reason: for the log and for onlookers.
+
+        Raises:
+          SupersededError: a newer start holds the run.
+          redis.RedisError: Redis is away; nothing is known.
+        """
+        while True:
+            with self.client.pipeline(transaction=True) as pipe:
+                pipe.watch(self.keys.attempt)
+                held = self._held(pipe)
+                self._give_way(held)
+                link = (
+                    max(self.attempt.link, held.link if held and held.start == self.attempt.start else 0) + 1
+                )
+                self.attempt = Attempt(self.attempt.start, link)
+                pipe.multi()
+                pipe.set(self.keys.attempt, str(self.attempt))
+                pipe.hset(RUNS, self.keys.run, self._spec.canonical())
+                pipe.xgroup_create(self.keys.tickets(self.attempt), GROUP, id="0", mkstream=True)
+                pipe.xadd(self.keys.failures(self.attempt), {"opened": ""}, id=OPENED)
+                started = {"kind": "restart", "attempt": str(self.attempt), "reason": reason}
+                pipe.xadd(self.keys.metrics, started, maxlen=METRICS_LENGTH, approximate=True)
+                pipe.xadd(self.keys.quarantine, {"opened": ""}, maxlen=METRICS_LENGTH, approximate=True)
+                try:
+                    pipe.execute()
+                except redis.WatchError:
+                    continue
+            break
+        self._server = server_run_id(self.client)
+        self._remove(lambda attempt: attempt < self.attempt)
+        event(_log, "run claimed", run=self.keys.run, attempt=self.attempt, reason=reason)
+
+    def post(self, windows: Iterable[int], source_digest: str, *, read: int | None = None) -> None:
+        """Opens the keys of `windows` and posts their tickets; first removes window `read` and its ticket.
+
+        Raises:
+          LinkLostError: the attempt is not this one any more.
+          SupersededError: a newer start holds the run.
+        """
+
+        def build(pipe: redis.client.Pipeline) -> None:
+            tickets = self.keys.tickets(self.attempt)
+            if read is not None:
+                pipe.unlink(*(self._window(read, shard) for shard in range(self.num_shards)))
+                pipe.xack(tickets, GROUP, ticket_id(read))
+                pipe.xdel(tickets, ticket_id(read))
+            for window in windows:
+                for shard in range(self.num_shards):
+                    pipe.xadd(self._window(window, shard), {"opened": ""}, id=OPENED)
+                ticket = batch_pb2.Ticket(
+                    window=window,
+                    num_shards=self.num_shards,
+                    spec_digest=self._spec.digest,
+                    source_digest=source_digest,
+                )
+                pipe.xadd(tickets, {"ticket": ticket.SerializeToString()}, id=ticket_id(window))
+
+        self._change(build)
+
+    def read(
+        self, window: int, shard: int, after: str, failures_after: str, *, block_ms: int
+    ) -> dict[str, list]:
+        """New entries by stream name: of the window's shard and of the failures stream."""
+        streams = {
+            self._window(window, shard): after,
+            self.keys.failures(self.attempt): failures_after,
+        }
+        # A few batches a call: a window may be large, and the reader buffers what it is given.
+        answer = self.client.xread(streams, count=4, block=block_ms)
+        return {name.decode(): entries for name, entries in answer or []}
+
+    def window_stream(self, window: int, shard: int) -> str:
+        """Name under which `read` gives the window's entries."""
+        return self._window(window, shard)
+
+    def failures_stream(self) -> str:
+        """Name under which `read` gives failures."""
+        return self.keys.failures(self.attempt)
+
+    def verify(self, window: int, shard: int) -> None:
+        """Checks that the run is as this trainer left it; `window` must be open.
+
+        Raises:
+          LinkLostError: another attempt, another start of the server, or a missing window.
+          SupersededError: a newer start holds the run.
+        """
+        held = self._held(self.client)
+        self._give_way(held)
+        if held != self.attempt:
+            raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
+        if (server := server_run_id(self.client)) != self._server:
+            raise LinkLostError(f"Redis was restarted: run_id {server}")
+        if not self.client.exists(self._window(window, shard)):
+            raise LinkLostError(f"window {window} is gone")
+
+    def close(self) -> None:
+        """Removes every key of this attempt and of smaller ones; the run's own keys stay."""
+        self._remove(lambda attempt: attempt <= self.attempt)
+
+    def _window(self, window: int, shard: int) -> str:
+        return self.keys.window(self.attempt, window, shard)
+
+    def _held(self, client: redis.Redis | redis.client.Pipeline) -> Attempt | None:
+        value = client.get(self.keys.attempt)
+        return Attempt.parse(value.decode()) if value else None
+
+    def _give_way(self, held: Attempt | None) -> None:
+        if held is not None and held.start > self.attempt.start:
+            raise SupersededError(
+                f"run {self.keys.run!r} was taken over by a trainer started later "
+                f"(attempt {held}, this one is {self.attempt}); this one stops"
+            )
+
+    def _change(self, build: Callable[[redis.client.Pipeline], None]) -> None:
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.watch(self.keys.attempt)
+            held = self._held(pipe)
+            self._give_way(held)
+            if held != self.attempt:
+                raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
+            pipe.multi()
+            build(pipe)
+            try:
+                pipe.execute()
+            except redis.WatchError as err:
+                raise LinkLostError("attempt changed meanwhile") from err
+
+    def _remove(self, which: Callable[[Attempt], bool]) -> None:
+        for key in self.client.scan_iter(match=f"flan:{self.keys.run}:*", count=1000):
+            attempt = self.keys.attempt_of(key.decode())
+            if attempt is not None and which(attempt):
+                self.client.unlink(key)

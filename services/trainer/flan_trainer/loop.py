@@ -1,0 +1,203 @@
+"""The training loop, in the order in which it happens.
+
+restore or initialise -> step 0 is saved and published -> per batch: step, cursor -> every so often: check the
+link, save, publish -> last step: save, publish, wait for the evaluator
+"""
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flan.v1 import trainer_service_pb2 as pb
+from flan_shared.errors import FlanError
+from flan_shared.line import PackedBatch, connection_faults
+from flan_shared.spec import RunSpec
+from flan_shared.telemetry import event
+from flan_trainer.cursor import Cursor
+from flan_trainer.engines import Engine
+from flan_trainer.expand import count_examples, expand
+from flan_trainer.feed import Feed
+from flan_trainer.link import LinkLostError
+from flan_trainer.prefetch import Prefetch
+from flan_trainer.publish import Publisher
+from flan_trainer.status import Status
+
+_log = logging.getLogger(__name__)
+
+_PUBLISH_TIMEOUT_S = 600.0
+
+
+class NonFiniteLossError(FlanError):
+    """The loss became infinite or not a number; the last good checkpoint is kept."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    step: int
+    cursor: Cursor
+    digest: str
+
+
+class Loop:
+    """One process's part of a run."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        engine: Engine,
+        publisher: Publisher,
+        status: Status,
+        *,
+        folder: Path,
+        cursor: Cursor,
+        threads: int,
+    ) -> None:
+        """Args:
+        spec: of the run.
+        engine: initialised or restored; `cursor` is of its step.
+        publisher: takes checkpoints.
+        status: is told everything.
+        folder: of the checkpoints.
+        cursor: where to go on.
+        threads: CPU threads, kept in every checkpoint.
+        """
+        self._spec = spec
+        self._engine = engine
+        self._publisher = publisher
+        self._status = status
+        self._folder = folder
+        self._cursor = cursor
+        self._threads = threads
+        self._began = time.monotonic() - cursor.seconds
+        self._digest = ""
+        self._pending: tuple[Any, int, int] | None = None
+        """Metrics of the last step, not fetched yet, its number and tokens: the device works meanwhile."""
+
+    def run(self, feed: Feed, *, stopping: Callable[[], bool]) -> Outcome | None:
+        """Trains to the spec's last step; None if it was told to stop before (the state is saved).
+
+        Raises:
+          FlanError: the run cannot go on; what and where is in the message.
+        """
+        if self._engine.step == 0 and self._cursor == Cursor():
+            self._save(verify=lambda: None)
+        else:
+            # The process before may have ended between saving and publishing; sending twice is harmless.
+            self._publish(self._folder / f"checkpoint_{self._engine.step}")
+        self._status.phase(pb.TRAINER_PHASE_TRAINING)
+        prefetch = Prefetch(feed, self._expand)
+        try:
+            self._steps(prefetch, feed, stopping)
+        finally:
+            feed.stop()
+            prefetch.close()
+        if self._engine.step < self._spec.train.steps:
+            return None
+        self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
+        self._publisher.finish(_PUBLISH_TIMEOUT_S)
+        self._status.phase(pb.TRAINER_PHASE_DONE)
+        return Outcome(self._engine.step, self._cursor, self._digest)
+
+    def _steps(self, prefetch: Prefetch, feed: Feed, stopping: Callable[[], bool]) -> None:
+        last, every = self._spec.train.steps, self._spec.checkpoint.every_steps
+        batches = iter(prefetch)
+        while self._engine.step < last and not stopping():
+            item = next(batches, None)
+            if item is None:
+                break
+            batch, features = item
+            self._publisher.check()
+            if not batch.num_examples:
+                # A batch without rows moves the cursor and makes no step.
+                self._cursor = self._cursor.after(batch, trained=0)
+                continue
+            metrics = self._engine.train_step(features)
+            self._settle(prefetch.wait_s)
+            self._cursor = self._cursor.after(batch, trained=count_examples(features))
+            self._pending = (metrics, self._engine.step, len(batch.tokens))
+            if self._engine.step % every == 0 or self._engine.step == last:
+                self._settle(prefetch.wait_s)
+                self._save(verify=lambda: self._verify(feed))
+        self._settle(prefetch.wait_s)
+        if self._engine.step < last:
+            # Told to stop: whoever goes on loses nothing.
+            self._save(verify=lambda: self._verify(feed))
+
+    def _expand(self, batch: PackedBatch) -> tuple[PackedBatch, dict[str, np.ndarray]]:
+        lengths = self._spec.lengths
+        rows = self._spec.packing.batch_rows
+        return batch, expand(batch, rows=rows, inputs=lengths.inputs, targets=lengths.targets)
+
+    def _settle(self, wait_s: float) -> None:
+        """Takes in the loss of the step before, which is done by now."""
+        if self._pending is None:
+            return
+        metrics, step, num_tokens = self._pending
+        self._pending = None
+        loss = float(metrics.loss)
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss is {loss} at step {step}, in window {self._cursor.window}; "
+                f"the run stops and its last checkpoint in {self._folder} is kept: lower optimizer.learning_rate"
+            )
+        self._cursor = self._cursor.with_loss(loss)
+        self._status.stepped(step, loss, self._cursor, num_tokens=num_tokens, wait_s=wait_s)
+
+    def _verify(self, feed: Feed) -> None:
+        """Makes sure before a save that no newer trainer owns the folder; other losses only cost a new link."""
+        try:
+            feed.verify()
+        except (LinkLostError, *connection_faults) as err:
+            feed.doubt(f"before a save: {err}")
+
+    def _save(self, *, verify: Callable[[], None]) -> None:
+        verify()
+        self._cursor = replace(self._cursor, seconds=time.monotonic() - self._began)
+        if not self._cursor.balanced:
+            raise AssertionError(f"draws are not accounted for: {self._cursor}")
+        saved = {**self._cursor.to_json(), "threads": self._threads}
+        path = self._engine.save(self._folder, saved, keep=self._spec.checkpoint.keep)
+        event(
+            _log,
+            "checkpoint saved",
+            run=self._spec.run_id,
+            step=self._engine.step,
+            window=self._cursor.window,
+        )
+        self._publish(path)
+
+    def _publish(self, path: Path) -> None:
+        self._digest = self._publisher.put(self._engine.step, path, self._engine.parameters())
+        self._status.saved(self._engine.step, self._digest)
+
+
+def write_result(path: Path, spec: RunSpec, outcome: Outcome) -> None:
+    """Writes how the run ended, whole or not at all."""
+    cursor = outcome.cursor
+    result = {
+        "run": spec.run_id,
+        "final_digest": outcome.digest,
+        "seconds": round(cursor.seconds, 3),
+        "steps": outcome.step,
+        "loss_first": sum(cursor.first_losses) / len(cursor.first_losses),
+        "loss_last": sum(cursor.last_losses) / len(cursor.last_losses),
+        "accounting": {
+            "drawn": cursor.drawn,
+            "trained": cursor.trained,
+            "dropped": cursor.dropped,
+            "quarantined": cursor.quarantined,
+        },
+    }
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(result, indent=2))
+    temporary.replace(path)

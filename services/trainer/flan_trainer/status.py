@@ -1,0 +1,108 @@
+"""What the trainer tells others while it works: gRPC status, and the metrics stream for onlookers."""
+
+import contextlib
+import threading
+import time
+
+import grpc
+import redis
+
+from flan.v1 import trainer_service_pb2 as pb
+from flan.v1 import trainer_service_pb2_grpc
+from flan_shared.line import RunKeys
+from flan_shared.line.keys import METRICS_LENGTH
+from flan_trainer.cursor import Cursor
+
+SERVICE = "flan.v1.TrainerService"
+_PERIOD_S = 1.0
+"""One progress entry a period, never one a step."""
+
+
+class Status:
+    """Shared by the loop, which writes it, and the servicer, which reads it."""
+
+    def __init__(self, client: redis.Redis, run: str, num_steps: int) -> None:
+        self._client = client
+        self._metrics = RunKeys(run).metrics
+        self._lock = threading.Lock()
+        self._response = pb.GetStatusResponse(run=run, num_steps=num_steps, phase=pb.TRAINER_PHASE_STARTING)
+        self._published: set[int] = set()
+        self._tokens = 0
+        self._training_since: float | None = None
+        self._told = 0.0
+
+    def phase(self, phase: pb.TrainerPhase) -> None:
+        """Enters a phase."""
+        with self._lock:
+            self._response.phase = phase
+        if phase == pb.TRAINER_PHASE_TRAINING:
+            self._training_since = time.monotonic()
+
+    def stepped(self, step: int, loss: float, cursor: Cursor, *, num_tokens: int, wait_s: float) -> None:
+        """After a step; `num_tokens` non-padding tokens were in it, `wait_s` was waited for data in all."""
+        self._tokens += num_tokens
+        now = time.monotonic()
+        elapsed_s = max(now - (self._training_since or now), 1e-9)
+        with self._lock:
+            self._response.step = step
+            self._response.loss = loss
+            self._response.window = cursor.window
+            self._response.tokens_per_s = self._tokens / elapsed_s
+            self._response.accounting.CopyFrom(
+                pb.Accounting(
+                    drawn=cursor.drawn,
+                    trained=cursor.trained,
+                    dropped=cursor.dropped,
+                    quarantined=cursor.quarantined,
+                )
+            )
+        if now - self._told >= _PERIOD_S or step == self._response.num_steps:
+            self._told = now
+            self._tell(
+                kind="step",
+                step=step,
+                steps=self._response.num_steps,
+                loss=f"{loss:.4f}",
+                tokens_per_s=f"{self._tokens / elapsed_s:.0f}",
+                wait_fraction=f"{wait_s / elapsed_s:.4f}",
+                drawn=cursor.drawn,
+                trained=cursor.trained,
+                dropped=cursor.dropped,
+                quarantined=cursor.quarantined,
+            )
+
+    def saved(self, step: int, digest: str) -> None:
+        """After a checkpoint became durable."""
+        with self._lock:
+            self._response.checkpoint_step = step
+        self._tell(kind="checkpoint", step=step, digest=digest)
+
+    def published(self, step: int) -> None:
+        """After the evaluator confirmed a checkpoint."""
+        with self._lock:
+            self._published.add(step)
+            self._response.published_steps[:] = sorted(self._published)
+        self._tell(kind="published", step=step)
+
+    def snapshot(self) -> pb.GetStatusResponse:
+        """A copy of the state."""
+        with self._lock:
+            response = pb.GetStatusResponse()
+            response.CopyFrom(self._response)
+            return response
+
+    def _tell(self, **fields: object) -> None:
+        # For onlookers: what is lost here is not counted by anyone.
+        with contextlib.suppress(redis.RedisError):
+            self._client.xadd(self._metrics, fields, maxlen=METRICS_LENGTH, approximate=True, nomkstream=True)
+
+
+class TrainerServicer(trainer_service_pb2_grpc.TrainerServiceServicer):
+    """Answers from a `Status`."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def GetStatus(self, request: pb.GetStatusRequest, context: grpc.ServicerContext) -> pb.GetStatusResponse:
+        """See the contract."""
+        return self._status.snapshot()

@@ -1,0 +1,167 @@
+"""Parameters on disk and on the wire: their digest, their description, their files.
+
+A tree is nested dicts with arrays as leaves; the path of a leaf is its keys joined by `/`. The files are
+Orbax's, one folder a tree. Orbax, and with it jax, is imported only when files are written or read, so that a
+process may look at digests before it has set up jax.
+"""
+
+import contextlib
+import hashlib
+import logging
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flan.v1 import checkpoint_pb2
+from flan_shared.errors import CheckpointError
+
+Tree = Mapping[str, Any]
+
+
+def flatten(tree: Tree) -> dict[str, Any]:
+    """The leaves by path, in order of path.
+
+    >>> flatten({"decoder": {"b": 2, "a": 1}, "bias": 0})
+    {'bias': 0, 'decoder/a': 1, 'decoder/b': 2}
+    """
+    return dict(sorted(_leaves(tree, "")))
+
+
+def _leaves(tree: Tree, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def parameters_digest(params: Tree) -> str:
+    """SHA-256 over the parameters, lower-case hex.
+
+    Each leaf, in order of path (by code point), gives the line `{path} {dtype} {extent}x{extent}…\\n` in UTF-8
+    and then its values in row-major order, little-endian. Files and machines do not enter.
+
+    Args:
+      params: nested dicts of numpy or jax arrays.
+    """
+    digest = hashlib.sha256()
+    for path, leaf in flatten(params).items():
+        array = np.ascontiguousarray(leaf)
+        if sys.byteorder == "big":
+            array = array.byteswap()
+        shape = "x".join(map(str, np.shape(leaf)))
+        digest.update(f"{path} {array.dtype.name} {shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def describe(params: Tree) -> list[checkpoint_pb2.Parameter]:
+    """Path, shape and type of every parameter, in order of path."""
+    return [
+        checkpoint_pb2.Parameter(path=path, shape=np.shape(leaf), dtype=np.dtype(leaf.dtype).name)
+        for path, leaf in flatten(params).items()
+    ]
+
+
+def save_parameters(folder: Path | str, params: Tree) -> None:
+    """Writes `params` as the files of `folder`, which must not exist.
+
+    Nothing is left behind if it fails. To make the folder appear at once, write beside it and rename.
+
+    Args:
+      folder: for a published checkpoint its `params` folder.
+      params: any tree of arrays that Orbax can write; nested dicts where it is to be published.
+
+    Raises:
+      CheckpointError: the disk is full, or the folder cannot be written.
+    """
+    import orbax.checkpoint as ocp
+
+    folder = Path(folder).absolute()
+    try:
+        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            checkpointer.save(folder, args=ocp.args.PyTreeSave(params))
+    except Exception as err:  # Orbax passes on errors of TensorStore as ValueError and others.
+        for leftover in folder.parent.glob(f"{folder.name}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        raise CheckpointError(f"parameters cannot be written to {folder}: {one_line(err)}") from err
+
+
+def load_parameters(folder: Path | str) -> dict[str, Any]:
+    """Reads what `save_parameters` wrote, as nested dicts of `np.ndarray`.
+
+    Raises:
+      CheckpointError: the folder is missing, or something in it is missing or damaged.
+    """
+    import jax
+    import orbax.checkpoint as ocp
+
+    def read(checkpointer: ocp.Checkpointer, folder: Path) -> Any:
+        stored = checkpointer.metadata(folder).item_metadata
+        if stored is None:
+            raise FileNotFoundError("it holds no tree of arrays")
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored.tree)
+        return checkpointer.restore(folder, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+
+    return _read(folder, read)
+
+
+def load_into(folder: Path | str, like: Any) -> Any:
+    """Reads what `save_parameters` wrote onto devices.
+
+    Args:
+      folder: the folder.
+      like: a tree of `jax.ShapeDtypeStruct` with shardings; the result has its structure.
+
+    Raises:
+      CheckpointError: the folder is missing or damaged, or holds a tree of another shape.
+    """
+    import orbax.checkpoint as ocp
+
+    return _read(
+        folder,
+        lambda checkpointer, folder: checkpointer.restore(
+            folder,
+            args=ocp.args.PyTreeRestore(
+                item=like, restore_args=ocp.checkpoint_utils.construct_restore_args(like)
+            ),
+        ),
+    )
+
+
+def _read(folder: Path | str, read: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise CheckpointError(f"parameters cannot be read: {folder} is not a folder")
+    try:
+        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            return read(checkpointer, folder)
+    except Exception as err:  # As above.
+        raise CheckpointError(f"parameters in {folder} cannot be read: {one_line(err)}") from err
+
+
+def one_line(err: BaseException) -> str:
+    """The system's own words where an error has them somewhere inside, else its first line, cut short."""
+    text = getattr(err, "strerror", None) or str(err) or type(err).__name__
+    for known in ("No space left on device", "File too large", "Disk quota exceeded", "Permission denied"):
+        if known in text:
+            return known
+    return " ".join(text.split())[:300]
+
+
+@contextlib.contextmanager
+def _quiet_orbax() -> Iterator[None]:
+    # Orbax writes the traceback of a failed write to stderr, from its own threads, before it raises it.
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
