@@ -1,0 +1,92 @@
+"""The run spec: what it takes, what it refuses and with which words, and what names a run."""
+
+import pytest
+from specs import small_spec
+
+from flan_shared.errors import SpecError
+from flan_shared.spec import load_spec, parse_spec
+
+
+def test_the_canonical_form_reads_back_to_the_same_run():
+    spec = small_spec()
+    assert parse_spec(spec.canonical()) == spec
+    assert parse_spec(spec.canonical()).run_id == spec.run_id
+
+
+def test_defaults_written_out_name_the_same_run():
+    assert small_spec({"mixture.cap": "30000", "loss": "{z_loss: 1e-4}"}).digest == small_spec().digest
+
+
+def test_every_field_changes_the_digest():
+    assert small_spec({"seed": "8"}).digest != small_spec().digest
+    assert small_spec({"evaluation.rows": "9"}).digest != small_spec().digest
+
+
+def test_the_order_of_clusters_does_not_change_the_datasets():
+    spec = small_spec()
+    assert parse_spec(spec.canonical()).trained_datasets == spec.trained_datasets
+
+
+def test_exponents_are_numbers_as_in_yaml_1_2():
+    assert small_spec({"optimizer.learning_rate": "1e-3"}).optimizer.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"train.stepz": "3"}, r"train\.stepz is not a field .* known here: engine, steps"),
+        ({"train.steps": "ten"}, r'train\.steps is "ten"; it should be a valid integer'),
+        ({"train.steps": "1.5"}, r"train\.steps is 1\.5; it should be a valid integer"),
+        ({"train.steps": "0"}, r"train\.steps is 0; it should be greater than or equal to 1"),
+        ({"templates.turned_around": "3"}, r"templates\.turned_around is 3; it should be a valid boolean"),
+        ({"name": "My Run"}, r'name is "My Run"; .*\[a-z0-9\._-\]'),
+        ({"lengths.inputs": "3"}, r"lengths\.inputs is 3; it should be greater than or equal to 16"),
+        ({"lengths.targets": "1"}, r"lengths\.targets is 1"),
+        ({"heldout": "{nlj: [rte]}"}, r"heldout\.nlj .*'nli'"),
+        ({"heldout": "{nli: []}"}, r"heldout\.nli is \[\]"),
+        (
+            {"mixture.datasets.nli": "[snli]"},
+            r"mixture\.datasets\.nli trains on snli, but 'nli' is held out",
+        ),
+        (
+            {"mixture.datasets.paraphrase": "[mrpc]"},
+            r"mixture\.datasets\.paraphrase trains on mrpc, .* too close to the held-out cluster 'nli'",
+        ),
+        ({"mixture.datasets.sentiment": "[sst2, sst2]"}, r"mixture\.datasets lists 'sst2' more than once"),
+        ({"seed.x": "1"}, r"'seed' has no fields of its own"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_field_and_value(overrides, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        small_spec(overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(SpecError, match="seed is missing"):
+        parse_spec("name: x")
+
+
+def test_a_key_given_twice_is_refused():
+    with pytest.raises(SpecError, match="'seed' is given twice"):
+        parse_spec("name: x\nseed: 1\nseed: 2")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b", "name: [", "42"])
+def test_what_is_no_mapping_is_refused(text):
+    with pytest.raises(SpecError, match="the run spec"):
+        parse_spec(text)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"missing\.yaml cannot be read: No such file"):
+        load_spec(tmp_path / "missing.yaml")
+
+
+def test_a_spec_is_pinned_to_one_tokenizer():
+    pinned = small_spec().with_tokenizer("a" * 64, 512)
+    assert pinned.tokenizer.vocab_size == 512
+    assert pinned.run_id != small_spec().run_id
+    assert pinned.with_tokenizer("a" * 64, 512) == pinned
+    with pytest.raises(SpecError, match=r"tokenizer\.digest"):
+        pinned.with_tokenizer("b" * 64, 512)
