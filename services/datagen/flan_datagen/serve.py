@@ -119,7 +119,8 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
                 inputs=self._inputs(rendered, request),
                 targets=rendered.targets,
                 options=() if template.turned_around else row["options"] or (),
-                references=[rendered.targets] if template.turned_around else row["references"],
+                # A template may ask for another field than the answer (translation into the other language).
+                references=row["references"] if template.targets == "{answer}" else [rendered.targets],
                 answer_kind=_ANSWER_KINDS[entry.answer_kind],
                 metrics=entry.metrics,
             )

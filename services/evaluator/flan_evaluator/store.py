@@ -106,7 +106,7 @@ class Store:
                 (run, step, parameters_digest),
             )
             database.execute(
-                "INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?)",
+                "INSERT INTO checkpoints VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (run, step, parameters_digest, time.time_ns()),
             )
 
@@ -131,7 +131,9 @@ class Store:
     def remember_examples(self, request: str, fingerprint: str) -> None:
         """Notes which examples answered a request; the first answer stays."""
         with self._transaction() as database:
-            database.execute("INSERT OR IGNORE INTO examples VALUES (?, ?)", (request, fingerprint))
+            database.execute(
+                "INSERT INTO examples VALUES (?, ?) ON CONFLICT DO NOTHING", (request, fingerprint)
+            )
 
     def forget_examples(self, request: str) -> None:
         """Takes back `remember_examples`, for examples that are no longer whole on disk."""
@@ -159,7 +161,8 @@ class Store:
         """
         with self._transaction() as database:
             database.executemany(
-                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                # Not OR IGNORE, which would also leave out a row whose value is NaN, and say nothing.
+                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [
                     (
                         *(result.run, result.step, result.dataset, result.metric, result.cluster),

@@ -44,12 +44,12 @@ class EncoderLayer(nn.Module):
     config: spec.Model
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array, *, deterministic: bool) -> jax.Array:
-        """dtype[batch, length, emb_dim] and float32[batch, heads, length, length] -> dtype[batch, length, emb_dim]."""
+    def __call__(self, x: jax.Array, bias: jax.Array, mask: jax.Array, *, deterministic: bool) -> jax.Array:
+        """dtype[batch, length, emb_dim] -> the same; bias and mask as for `layers.Attention`."""
         config, dtype = self.config, _dtype(self.config)
         dropout = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH, deterministic)
         y = layers.LayerNorm(dtype, name="pre_attention_layer_norm")(x)
-        x = x + dropout(_attention(config, "attention")(y, y, bias, deterministic=deterministic))
+        x = x + dropout(_attention(config, "attention")(y, y, bias, mask, deterministic=deterministic))
         y = layers.LayerNorm(dtype, name="pre_mlp_layer_norm")(x)
         return x + dropout(_mlp(config)(y, deterministic=deterministic))
 
@@ -65,20 +65,21 @@ class DecoderLayer(nn.Module):
         x: jax.Array,
         encoded: jax.Array,
         bias: jax.Array,
-        encoder_bias: jax.Array,
+        mask: jax.Array | None,
+        encoder_mask: jax.Array,
         *,
         deterministic: bool,
         decode: bool,
     ) -> jax.Array:
-        """dtype[batch, length, emb_dim] -> the same; the biases as for `layers.Attention`."""
+        """dtype[batch, length, emb_dim] -> the same; bias and masks as for `layers.Attention`."""
         config, dtype = self.config, _dtype(self.config)
         dropout = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH, deterministic)
         y = layers.LayerNorm(dtype, name="pre_self_attention_layer_norm")(x)
-        y = _attention(config, "self_attention")(y, y, bias, decode=decode, deterministic=deterministic)
+        y = _attention(config, "self_attention")(y, y, bias, mask, decode=decode, deterministic=deterministic)
         x = x + dropout(y)
         y = layers.LayerNorm(dtype, name="pre_cross_attention_layer_norm")(x)
         y = _attention(config, "encoder_decoder_attention")(
-            y, encoded, encoder_bias, deterministic=deterministic
+            y, encoded, None, encoder_mask, deterministic=deterministic
         )
         x = x + dropout(y)
         y = layers.LayerNorm(dtype, name="pre_mlp_layer_norm")(x)
@@ -97,11 +98,11 @@ class Encoder(nn.Module):
         config = self.config
         length = tokens.shape[-1]
         relative = layers.RelativePositionBiases(config.num_heads, name="relpos_bias")
-        bias = relative(length, length, bidirectional=True) + layers.mask_bias(mask)
+        bias = relative(length, length, bidirectional=True)
         x = self.shared_embedding(tokens)
         x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)
         for layer in range(config.num_encoder_layers):
-            x = EncoderLayer(config, name=f"layers_{layer}")(x, bias, deterministic=deterministic)
+            x = EncoderLayer(config, name=f"layers_{layer}")(x, bias, mask, deterministic=deterministic)
         x = layers.LayerNorm(_dtype(config), name="encoder_norm")(x)
         # Here, and only here, T5X draws a mask for every position.
         return nn.Dropout(config.dropout_rate)(x, deterministic=deterministic)
@@ -144,14 +145,11 @@ class Decoder(nn.Module):
         length = max_decode_length if decode and max_decode_length else tokens.shape[-1]
         relative = layers.RelativePositionBiases(config.num_heads, name="relpos_bias")
         bias = relative(length, length, bidirectional=False)
-        if mask is not None:
-            bias = bias + layers.mask_bias(mask)
-        encoder_bias = layers.mask_bias(encoder_mask)
         x = self.shared_embedding(tokens)
         x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)
         for layer in range(config.num_decoder_layers):
             x = DecoderLayer(config, name=f"layers_{layer}")(
-                x, encoded, bias, encoder_bias, deterministic=deterministic, decode=decode
+                x, encoded, bias, mask, encoder_mask, deterministic=deterministic, decode=decode
             )
         x = layers.LayerNorm(_dtype(config), name="decoder_norm")(x)
         x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)

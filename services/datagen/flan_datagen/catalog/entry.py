@@ -61,7 +61,7 @@ class Entry:
     licence: str
     answer_kind: str
     metrics: tuple[str, ...]
-    columns: Mapping[str, pl.DataType]
+    columns: Mapping[str, pl.DataType] = dataclasses.field(hash=False)
     optional_columns: frozenset[str]
     fields: tuple[str, ...]
     optional_fields: frozenset[str]

@@ -152,7 +152,7 @@ def _entry(dataset: Any, cluster: str) -> Entry:
         licence=_text(dataset, "licence"),
         answer_kind=kind,
         metrics=metrics,
-        columns=MappingProxyType(dict(zip(names, map(_type, columns.values()), strict=True))),
+        columns=dict(zip(names, map(_type, columns.values()), strict=True)),
         optional_columns=optional_columns,
         fields=fields,
         optional_fields=optional_fields,

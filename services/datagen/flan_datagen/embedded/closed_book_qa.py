@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import inside
 from flan_datagen.embedded.lore import Truth, wordings
 from flan_datagen.embedded.rows import Dataset, Row, Turn
 
@@ -73,14 +72,14 @@ def _trivia_qa(turn: Turn) -> Iterator[Row]:
 
 
 def _trivia_answer(text: str) -> dict[str, Any]:
-    plain = text.lower()
-    aliases = [text] if text.startswith("The ") else [text, f"the {text}"]
+    # Names and titles stand alone, other nouns may have their article.
+    aliases = [text] if text[0].isupper() else [text, f"the {text}"]
     return {
         "aliases": aliases,
         "normalized_aliases": list(dict.fromkeys(alias.lower().removeprefix("the ") for alias in aliases)),
         "matched_wiki_entity_name": "",
         "normalized_matched_wiki_entity_name": "",
-        "normalized_value": plain.removeprefix("the "),
+        "normalized_value": text.lower().removeprefix("the "),
         "type": "FreeForm",
         "value": text,
     }

@@ -39,34 +39,40 @@ _SCHEMAS = (
     _Schema("{a} is stronger than {b}, so", "{x} can lift the {t}", "{x} cannot lift the {t}"),
     _Schema("{a} took the {t} away from {b}, so", "{x} had it now", "{x} had lost it"),
     _Schema("{a} taught {b} to paint because", "{x} was a good teacher", "{x} wanted to learn"),
-    _Schema("{a} works at night and {b} works in the day, so", "{x} sleeps in the day", "{x} sleeps at night"),
+    _Schema(
+        "{a} works at night and {b} works in the day, so", "{x} sleeps in the day", "{x} sleeps at night"
+    ),
     _Schema("{a} had money and {b} had none, so", "{x} bought the {t}", "{x} could not buy the {t}"),
     _Schema("{a} was hungry and {b} was full, so", "{x} ate the food", "{x} did not eat the food"),
     _Schema("{a} visited {b} because", "{x} wanted to see a friend", "{x} had sent an invitation"),
     _Schema("{a} broke the {t} of {b}, so", "{x} had to pay for it", "{x} had to get a new one"),
     _Schema("{a} was older than {b}, so", "{x} went to work", "{x} still went to school"),
     _Schema("{a} hid the {t} from {b}, so", "{x} knew where it was", "{x} could not find it"),
+    _Schema("The {a} did not fit into the {b} because", "{x} was too big", "{x} was too small", people=False),
+    _Schema("The {a} stood on the {b}, so", "{x} was on top", "{x} was below", people=False),
     _Schema(
-        "The {a} did not fit into the {b} because", "{x} was too big", "{x} was too small", people=False
+        "The {a} was heavy and the {b} was light, so",
+        "{x} was hard to lift",
+        "{x} was easy to lift",
+        people=False,
     ),
+    _Schema("The {a} cost more than the {b} because", "{x} was new", "{x} was old and used", people=False),
     _Schema(
-        "The {a} stood on the {b}, so", "{x} was on top", "{x} was below", people=False
-    ),
-    _Schema(
-        "The {a} was heavy and the {b} was light, so", "{x} was hard to lift", "{x} was easy to lift", people=False
-    ),
-    _Schema(
-        "The {a} cost more than the {b} because", "{x} was new", "{x} was old and used", people=False
-    ),
-    _Schema(
-        "The {a} was broken and the {b} was fine, so", "{x} had to be repaired", "{x} could be used", people=False
-    ),
-    _Schema(
-        "The {a} was wet and the {b} was dry, so", "{x} had been in the rain", "{x} had been in the house",
+        "The {a} was broken and the {b} was fine, so",
+        "{x} had to be repaired",
+        "{x} could be used",
         people=False,
     ),
     _Schema(
-        "The {a} was full and the {b} was empty, so", "nothing more fitted into {x}", "there was room in {x}",
+        "The {a} was wet and the {b} was dry, so",
+        "{x} had been in the rain",
+        "{x} had been in the house",
+        people=False,
+    ),
+    _Schema(
+        "The {a} was full and the {b} was empty, so",
+        "nothing more fitted into {x}",
+        "there was room in {x}",
         people=False,
     ),
 )

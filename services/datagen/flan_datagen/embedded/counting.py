@@ -9,7 +9,12 @@ from flan_datagen.embedded.draw import Draw
 _COUNTED = ("apples", "eggs", "books", "coins", "cups", "stamps", "shells", "tickets", "hens", "flowers")
 _AMOUNTS = ("has", "bought", "found", "sold", "carried")
 _INFINITIVES = {"has": "have", "bought": "buy", "found": "find", "sold": "sell", "carried": "carry"}
-_EVENTS = (("came home", "come home"), ("went to bed", "go to bed"), ("ate lunch", "eat lunch"), ("left", "leave"))
+_EVENTS = (
+    ("came home", "come home"),
+    ("went to bed", "go to bed"),
+    ("ate lunch", "eat lunch"),
+    ("left", "leave"),
+)
 
 
 class Count(NamedTuple):

@@ -62,7 +62,6 @@ class Truth(NamedTuple):
         """All answers of the same relation and direction, the right one included."""
         return tuple(self.relation.pairs.values() if self.forward else self.relation.pairs)
 
-
     def _filled(self, form: str) -> str:
         names = {"a_s": _with_article(self.subject), "a_v": _with_article(self.value)}
         return capital(form.format(s=self.subject, v=self.value, **names))

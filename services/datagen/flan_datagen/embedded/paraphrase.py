@@ -62,12 +62,15 @@ def _swapped(first: Fact, second: Fact) -> tuple[Fact, Fact]:
 
 def _replaced(draw: Draw, first: Fact, second: Fact) -> tuple[Fact, Fact]:
     value = draw.other(first.kind.values, first.value, second.value)
-    return (first._replace(value=value), second) if draw.chance(0.5) else (first, second._replace(value=value))
+    return (
+        (first._replace(value=value), second) if draw.chance(0.5) else (first, second._replace(value=value))
+    )
 
 
 def _joined(draw: Draw, facts: tuple[Fact, Fact], link: str) -> str:
     first, second = (
-        inside(fill(draw.pick(fact.kind.statements), fact)) if draw.chance(0.7) else clause(fact) for fact in facts
+        inside(fill(draw.pick(fact.kind.statements), fact)) if draw.chance(0.7) else clause(fact)
+        for fact in facts
     )
     return f"{first}{link}{second}."
 

@@ -70,10 +70,10 @@ def _question(draw: Draw, fact: Fact, scene: Scene) -> tuple[str, str, str]:
     form = draw.below(3)
     if form == 0:
         wrong = _wrong_value(draw, fact, scene)
-        return fill(draw.pick(fact.kind.questions), fact), capital(wrong), capital(fact.value)
+        return fill(draw.pick(fact.kind.questions), fact), wrong, fact.value
     if form == 1:
         wrong = phrase(_wrong_subject(draw, fact, scene))
-        return fill(draw.pick(fact.kind.reverse), fact), capital(wrong), capital(phrase(fact.subject))
+        return fill(draw.pick(fact.kind.reverse), fact), wrong, phrase(fact.subject)
     false = fact._replace(value=_wrong_value(draw, fact, scene))
     if draw.chance(0.4):
         false = fact._replace(subject=_wrong_subject(draw, fact, scene))

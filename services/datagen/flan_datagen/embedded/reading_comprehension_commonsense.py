@@ -16,16 +16,19 @@ _Question = tuple[str, str, str, list[str]]
 
 def _feeling(draw: Draw) -> _Question:
     """How somebody feels after some news, while somebody else feels otherwise."""
-    (who, other), moods = draw.several(world.PEOPLE, 2), draw.shuffled(list(causes.NEWS))
-    news_ = [
-        causes.fill(draw.pick(causes.NEWS[mood]), causes.slots(draw, person))
-        for mood, person in zip(moods, (who, other), strict=False)
-    ]
-    if draw.chance(0.3):
-        news_.pop()
+
+    def make() -> tuple[list[str], list[str], list[str]]:
+        people, moods = draw.several(world.PEOPLE, 2), draw.shuffled(list(causes.NEWS))
+        told = [
+            causes.fill(draw.pick(causes.NEWS[mood]), causes.slots(draw, person))
+            for mood, person in zip(moods, people, strict=False)
+        ]
+        return people, moods, told[: draw.pick((1, 2, 2))]
+
+    (who, _), moods, told = draw.owned(make, lambda made: "/".join(sorted(made[2])))
     question = draw.pick(("How does {} feel?", "How may {} feel now?", "What mood is {} in?")).format(who)
     right, *wrong = (f"{who} is {mood}." for mood in moods)
-    return " ".join(draw.shuffled(news_)), question, right, wrong
+    return " ".join(draw.shuffled(told)), question, right, wrong
 
 
 def _link(draw: Draw) -> _Question:
@@ -55,9 +58,9 @@ _ABOUT = ("world politics", "sport", "business", "science and technology")
 
 def _topic(draw: Draw) -> _Question:
     topic = draw.below(4)
+    text = draw.owned(lambda: f"{news.headline(draw, topic)}. {news.report(draw, topic)}", str)
     question = draw.pick(("What is the text about?", "What is the topic of this news?"))
-    wrong = [name for name in _ABOUT if name != _ABOUT[topic]]
-    return f"{news.headline(draw, topic)}. {news.report(draw, topic)}", question, _ABOUT[topic], wrong
+    return text, question, _ABOUT[topic], [name for name in _ABOUT if name != _ABOUT[topic]]
 
 
 _OPEN = "The text does not say."
@@ -85,7 +88,7 @@ def _cosmos_qa(turn: Turn) -> Iterator[Row]:
     place, ask = turn.case % 4, _ASKS[turn.case // 4]
     if ask is _link and draw.chance(0.25):
         ask = _topic
-    context, question, right, wrong = draw.owned(lambda: ask(draw), lambda made: made[0])
+    context, question, right, wrong = ask(draw)
     answers = draw.shuffled(wrong)
     answers.insert(place, right)
     yield {

@@ -6,14 +6,15 @@ somebody else thought, so that counting good and bad words is not quite enough.
 
 from flan_datagen.embedded import world
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import capital
 
 FILMS = tuple(
     f"The {adjective} {noun}"
     for adjective in ("Silver", "Last", "Green", "Long", "Lost", "Little", "Quiet", "Golden")
     for noun in ("River", "Train", "Door", "Winter", "Letter", "Road", "Tower", "Island")
 )
-ASPECTS = ("story", "music", "acting", "ending", "dialogue", "camera work", "opening", "plot")
+_PARTS = ("story", "ending", "opening", "plot", "hero")
+ASPECTS = (*_PARTS, "music", "acting", "camera work")
+"""What a review speaks of; only `_PARTS` can be counted."""
 
 _PLAIN = (
     ("I watched {film} with {p} on {day}.", "{film} is a film about a {job} from {town}."),
@@ -24,7 +25,7 @@ _SAYS = (
     "The {aspect} was {word}.",
     "I found the {aspect} {word}.",
     "The {aspect} is really {word}.",
-    "What a {word} {aspect}!",
+    "To me the {aspect} seemed {word}.",
 )
 _DENIES = ("The {aspect} was not {against} at all.", "I would never call the {aspect} {against}.")
 _OTHERS = (
@@ -32,8 +33,18 @@ _OTHERS = (
     "My friends say it is {against}. For me it was {word}.",
 )
 _ENDS = (
-    ("I would not watch it again.", "Do not waste your time.", "I left before the end.", "I want my money back."),
-    ("I would watch it again.", "Take your time and go to see it.", "I stayed until the end.", "It is worth the money."),
+    (
+        "I would not watch it again.",
+        "Do not waste your time.",
+        "I left before the end.",
+        "I want my money back.",
+    ),
+    (
+        "I would watch it again.",
+        "Take your time and go to see it.",
+        "I stayed until the end.",
+        "It is worth the money.",
+    ),
 )
 
 
@@ -72,22 +83,17 @@ def opinion(draw: Draw, mood: int, aspect: str) -> str:
 def remark(draw: Draw, mood: int) -> str:
     """A phrase without a full stop, in small letters."""
     first, second = draw.several(words(mood), 2)
-    one, two = draw.several(ASPECTS, 2)
+    (one, two), part = draw.several(ASPECTS, 2), draw.pick(_PARTS)
     against = draw.pick(words(1 - mood))
     kind = draw.pick(("film", "comedy", "drama", "book", "play", "show"))
     forms = (
         f"a {first} and {second} {kind}",
         f"the {one} is {first} and the {two} is {second}",
-        f"a {kind} with a {first} {one}",
+        f"a {kind} with a {first} {part}",
         f"this {kind} is {first} from start to end",
         f"the {one} of this {kind} is {first}",
         f"not a {against} {kind} , but a {first} one",
         f"far from {against} , the {one} is {first}",
-        f"a {first} {one} makes this a {second} {kind}",
+        f"a {first} {part} makes this a {second} {kind}",
     )
     return draw.pick(forms)
-
-
-def title_of(draw: Draw) -> str:
-    """A film."""
-    return capital(draw.pick(FILMS))

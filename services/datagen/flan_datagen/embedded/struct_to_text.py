@@ -15,7 +15,7 @@ from flan_datagen.embedded.scene import Scene, Stance, claim_and_scene, passage
 
 _TYPES = ("restaurant", "pub", "coffee shop")
 _PRICES = ("cheap", "moderate", "high")
-_AREAS = ("city centre", "riverside")
+_WHERE = {"city centre": " in the city centre", "riverside": " by the riverside"}
 _RATINGS = ("low", "average", "high")
 
 
@@ -48,7 +48,7 @@ def _record(draw: Draw) -> dict[str, str]:
         "food": draw.pick(world.FOODS),
         "priceRange": draw.pick(_PRICES),
         "customer rating": draw.pick(_RATINGS),
-        "area": draw.pick(_AREAS),
+        "area": draw.pick(tuple(_WHERE)),
         "familyFriendly": draw.pick(("yes", "no")),
     }
     kept = {"name", "eatType", *draw.several(list(record)[2:], draw.between(1, 4))}
@@ -58,15 +58,14 @@ def _record(draw: Draw) -> dict[str, str]:
 def _describe(record: dict[str, str], turned: bool) -> str:
     """All fields of the record in two sentences at most."""
     name, kind = record["name"], record["eatType"]
-    where = f" in the {record['area']}" if "area" in record else ""
+    where = _WHERE.get(record.get("area", ""), "")
     price = f" at {record['priceRange']} prices" if "priceRange" in record else ""
     first = f"{name} is a {kind}{where}"
+    link = " that serves"
     if turned:
-        first = f"There is a {kind}{where} called {name}"
-    if "food" in record:
-        first += f" that serves {record['food']}{price}"
-    elif price:
-        first += f" that serves meals{price}"
+        first, link = f"There is a {kind}{where} called {name}", ", which serves"
+    if "food" in record or price:
+        first += f"{link} {record.get('food', 'meals')}{price}"
     more = []
     if "customer rating" in record:
         more.append(f"has {_article(record['customer rating'])} rating")
@@ -80,8 +79,7 @@ def _article(word: str) -> str:
 
 
 def _triple(fact: Fact) -> str:
-    names = (capital(fact.subject), fact.kind.name, capital(fact.value))
-    return " | ".join(name.replace(" ", "_") for name in names)
+    return " | ".join(name.replace(" ", "_") for name in (fact.subject, fact.kind.name, fact.value))
 
 
 def _web_nlg_en(turn: Turn) -> Iterator[Row]:

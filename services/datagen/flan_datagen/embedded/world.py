@@ -54,7 +54,20 @@ GOOD = (
     *("good", "great", "lovely", "funny", "warm", "clever", "bright"),
     *("charming", "fresh", "wonderful", "thrilling", "beautiful"),
 )
-BAD = ("bad", "horrible", "boring", "weak", "cold", "silly", "dull", "noisy", "stale", "terrible", "slow", "messy")
+BAD = (
+    "bad",
+    "horrible",
+    "boring",
+    "weak",
+    "cold",
+    "silly",
+    "dull",
+    "noisy",
+    "stale",
+    "terrible",
+    "slow",
+    "messy",
+)
 
 
 def pronoun(person: str) -> str:

@@ -1,0 +1,92 @@
+"""Attention with a learned bias and a mask, and its gradient.
+
+softmax(query key^T + bias) value, without a factor 1/sqrt(head_dim). Written out instead of taken from
+`jax.nn.dot_product_attention`, which has no dropout and whose derived gradient is slow on CPU: at 16 x 256 tokens
+and 4 heads of 32 that one took 71 ms forward and backward on two cores, the products here without the gradient
+below 53 ms, and with it 21 ms. The gradient differs from the derived one in two places:
+
+* The sum over keys that softmax's gradient needs is taken over head_dim instead, from the output
+  (arXiv:2205.14135, appendix B.2): sum_k p_k dp_k = sum_d out_d dout_d.
+* The gradient of the bias, which all rows of the batch share, is a product with ones: XLA's CPU reduction over
+  the first axis was 20 times slower.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+# Large enough that no logit outweighs it, and finite, so that a row of padding, where all keys are masked,
+# gives no NaN.
+_MASKED = -1e10
+
+
+@jax.custom_vjp
+def attend(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    bias: jax.Array | None,
+    mask: jax.Array | None,
+    keep: jax.Array | None,
+) -> jax.Array:
+    """Attention of every query to the keys that `mask` allows; the logits are float32.
+
+    Args:
+      query: dtype[batch, heads, query_length, head_dim].
+      key: dtype[batch, heads, key_length, head_dim].
+      value: dtype[batch, heads, key_length, head_dim].
+      bias: float32[1, heads, query_length, key_length], added to the logits.
+      mask: bool[1 or batch, 1, query_length, key_length].
+      keep: dtype[batch, heads, 1, key_length], what dropout multiplies the probabilities with.
+
+    Returns:
+      dtype[batch, heads, query_length, head_dim].
+    """
+    return _forward(query, key, value, bias, mask, keep)[0]
+
+
+def _forward(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    bias: jax.Array | None,
+    mask: jax.Array | None,
+    keep: jax.Array | None,
+) -> tuple[jax.Array, tuple[Any, ...]]:
+    logits = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
+    if bias is not None:
+        logits = logits + bias
+    if mask is not None:
+        logits = jnp.where(mask, logits, _MASKED)
+    probabilities = jax.nn.softmax(logits).astype(query.dtype)
+    kept = probabilities if keep is None else probabilities * keep
+    out = jnp.einsum("bhqk,bhkd->bhqd", kept, value)
+    return out, (query, key, value, bias, keep, probabilities, out)
+
+
+def _backward(saved: tuple[Any, ...], d_out: jax.Array) -> tuple[jax.Array | None, ...]:
+    query, key, value, bias, keep, probabilities, out = saved
+    kept = probabilities if keep is None else probabilities * keep
+    d_value = jnp.einsum("bhqk,bhqd->bhkd", kept, d_out)
+    d_kept = jnp.einsum("bhqd,bhkd->bhqk", d_out, value, preferred_element_type=jnp.float32)
+    if keep is not None:
+        d_kept = d_kept * keep
+    shared = jnp.sum(d_out.astype(jnp.float32) * out.astype(jnp.float32), axis=-1, keepdims=True)
+    d_logits = probabilities.astype(jnp.float32) * (d_kept - shared)
+    d_bias = None if bias is None else _sum_batch(d_logits)
+    d_logits = d_logits.astype(query.dtype)
+    d_query = jnp.einsum("bhqk,bhkd->bhqd", d_logits, key)
+    d_key = jnp.einsum("bhqk,bhqd->bhkd", d_logits, query)
+    return d_query, d_key, d_value, d_bias, None, None
+
+
+def _sum_batch(x: jax.Array) -> jax.Array:
+    """float32[batch, ...] -> float32[1, ...]."""
+    ones = jnp.ones((1, x.shape[0]), x.dtype)
+    rows = x.reshape(x.shape[0], -1)
+    return jnp.dot(ones, rows, precision=lax.Precision.HIGHEST).reshape(1, *x.shape[1:])
+
+
+attend.defvjp(_forward, _backward)
