@@ -1,6 +1,7 @@
 """Evaluation end to end: a published checkpoint in, results out, over gRPC with a real datagen beside it."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -60,9 +61,10 @@ def results_of(events) -> dict[tuple[str, str], float]:
 
 def failed(client, **request) -> tuple[grpc.StatusCode, str, list]:
     events = []
+    call = client.Evaluate(EvaluateRequest(**{"run": RUN, **request}), timeout=60)
     with pytest.raises(grpc.RpcError) as raised:
-        for event in client.Evaluate(EvaluateRequest(**{"run": RUN, **request}), timeout=60):
-            events.append(event)
+        # Not list(call), which would lose what came before the error.
+        events.extend(call)
     assert "\n" not in raised.value.details()
     return raised.value.code(), raised.value.details(), events
 
@@ -281,40 +283,35 @@ def test_too_many_watchers_are_refused_and_short_calls_still_answered(step_0, tm
             watcher.cancel()
 
 
-class Process:
+@dataclasses.dataclass(frozen=True)
+class Running:
     """An evaluator as its own process."""
 
-    def __init__(self, folder, datagen: str) -> None:
-        ready = folder / "ready.json"
-        ready.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "flan_evaluator", "--datagen", datagen]
-            + ["--store", str(folder / "store"), "--ready-file", str(ready)],
-            env={**os.environ, "JAX_PLATFORMS": "cpu"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        ticking = threading.Event()
-        while not ready.exists():
-            assert self.process.poll() is None, self.process.stderr.read()
-            ticking.wait(0.05)
-        self.address = json.loads(ready.read_text())["address"]
+    process: subprocess.Popen
+    address: str
 
     def end(self, signum: int) -> int:
         self.process.send_signal(signum)
-        self.process.stderr.read()
-        self.process.stderr.close()
         return self.process.wait(30)
 
 
 @contextlib.contextmanager
 def evaluator_process(folder, datagen: str):
-    process = Process(folder, datagen)
+    ready = folder / "ready.json"
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "flan_evaluator", "--datagen", datagen]
+    command += ["--store", str(folder / "store"), "--ready-file", str(ready)]
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(command, env={**os.environ, "JAX_PLATFORMS": "cpu"}, stderr=log)
     try:
-        yield process
+        ticking = threading.Event()
+        while not ready.exists():
+            assert process.poll() is None, (folder / "log").read_text()
+            ticking.wait(0.05)
+        yield Running(process, json.loads(ready.read_text())["address"])
     finally:
-        if process.process.poll() is None:
-            process.end(signal.SIGKILL)
+        process.kill()
+        process.wait()
 
 
 def test_killed_evaluator_takes_up_what_it_had_not_finished(step_0, tmp_path):
@@ -356,7 +353,6 @@ def test_evaluator_is_healthy_until_it_is_told_to_stop_and_then_ends_its_watcher
 
         assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
         assert "going down" in raised.value.details()
-        process.process.stderr.read()
         assert process.process.wait(30) == 0
 
 

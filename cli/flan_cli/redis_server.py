@@ -5,6 +5,7 @@ listens on a unix socket that only this user can open, keeps nothing on disk (wh
 anew) and evicts nothing.
 """
 
+import contextlib
 import functools
 import os
 import platform
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import urllib.parse
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,8 +53,9 @@ def find_server(search_path: str | None = None) -> Path:
     return wheel
 
 
-def redis_service(folder: Path) -> tuple[Service, str]:
-    """How to run a server for a run, and its URL.
+@contextlib.contextmanager
+def redis_service(folder: Path) -> Iterator[tuple[Service, str]]:
+    """How to run a server for a run, and its URL; leave the context once the server was stopped.
 
     Args:
       folder: of the run; the socket lies there, or in a temporary folder where the path would be too long.
@@ -63,8 +66,15 @@ def redis_service(folder: Path) -> tuple[Service, str]:
     program = find_server()
     folder = folder.resolve()
     socket = folder / "redis.sock"
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
-        socket = Path(tempfile.mkdtemp(prefix="flan-redis-")) / "redis.sock"
+    with contextlib.ExitStack() as cleaning:
+        if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
+            socket = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="flan-"))) / "redis.sock"
+        url = f"unix://{urllib.parse.quote(str(socket))}"
+        command = _command(program, folder, socket)
+        yield Service("redis", lambda _: command, functools.partial(_answering, url), ready_limit_s=30), url
+
+
+def _command(program: Path, folder: Path, socket: Path) -> list[str]:
     settings = {
         "port": "0",
         "unixsocket": str(socket),
@@ -78,8 +88,7 @@ def redis_service(folder: Path) -> tuple[Service, str]:
     command = [str(program)]
     for name, value in settings.items():
         command += [f"--{name}", value]
-    url = f"unix://{urllib.parse.quote(str(socket))}"
-    return Service("redis", lambda _: command, functools.partial(_answering, url), ready_limit_s=30), url
+    return command
 
 
 def check_redis(url: str) -> None:

@@ -235,7 +235,7 @@ RELATIONS = (
             "What is a young {s} called?",
             "What is the name for a baby {s}?",
             "What do you call the child of {a_s}?",
-            "A very young {s} has which name?",
+            "A very young {s} is called what?",
         ),
         (
             "The young of which animal is called {a_v}?",
@@ -256,7 +256,7 @@ RELATIONS = (
             "Where does {a_s} live?",
             "What is the home of {a_s} called?",
             "In what kind of home does {a_s} sleep?",
-            "The house of {a_s} is called what?",
+            "The place where {a_s} sleeps is called what?",
         ),
         (
             "Which animal lives in {a_v}?",

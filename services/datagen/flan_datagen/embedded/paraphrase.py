@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import KINDS, Fact, capital, clause, fill, inside, some_fact, subject_for
+from flan_datagen.embedded.facts import KINDS, Fact, fill, inside, kinds_for, some_fact, subject_for
 from flan_datagen.embedded.rows import Dataset, Row, Turn
 
 
@@ -32,28 +32,21 @@ def _mrpc(turn: Turn) -> Iterator[Row]:
     draw = turn.draw
     label, double, swap = turn.case % 2, turn.case // 2 % 2, turn.case // 4
     first, second = draw.owned(lambda: _two_facts(draw), _signature)
-    if not double:
-        forms = draw.several(first.kind.statements, 2)
-        changed = first
-        if not label:
-            # A negative keeps a wording of its own too: the changed word is not all that differs.
-            changed = first._replace(subject=second.subject) if swap else first._replace(value=second.value)
-        sentences = fill(forms[0], first), fill(forms[1], changed)
+    pair = first, second
+    if not label:
+        pair = _swapped(first, second) if swap else _replaced(draw, first, second)
+    # A changed word is one word less in common; keeping a wording makes up for it.
+    kept = not label and draw.chance(0.6 if not double else 0.0 if swap else 0.5)
+    if double:
+        forms = draw.pick(first.kind.statements), draw.pick(first.kind.statements)
+        others = forms if kept else (draw.pick(first.kind.statements), draw.pick(first.kind.statements))
+        facts, new = ((first, forms[0]), (second, forms[1])), ((pair[0], others[0]), (pair[1], others[1]))
+        sentences = _joined(draw, facts), _joined(draw, new if draw.chance(0.5) else new[::-1])
     else:
-        pair = (first, second)
-        if not label:
-            pair = _swapped(first, second) if swap else _replaced(draw, first, second)
-        link = draw.pick((", and ", ", while ", "; "))
-        sentences = (
-            _joined(draw, (first, second), draw.pick((", and ", ", while ", "; "))),
-            _joined(draw, pair if draw.chance(0.5) else pair[::-1], link),
-        )
-    yield {
-        "sentence1": capital(sentences[0]),
-        "sentence2": capital(sentences[1]),
-        "label": label,
-        "idx": turn.number,
-    }
+        forms = draw.several(first.kind.statements, 2)
+        told = second._replace(value=first.value) if swap and not label else pair[0]
+        sentences = fill(forms[0], first), fill(forms[0] if kept else forms[1], told)
+    yield {"sentence1": sentences[0], "sentence2": sentences[1], "label": label, "idx": turn.number}
 
 
 def _swapped(first: Fact, second: Fact) -> tuple[Fact, Fact]:
@@ -62,43 +55,49 @@ def _swapped(first: Fact, second: Fact) -> tuple[Fact, Fact]:
 
 def _replaced(draw: Draw, first: Fact, second: Fact) -> tuple[Fact, Fact]:
     value = draw.other(first.kind.values, first.value, second.value)
+    return first._replace(value=value), second
+
+
+def _joined(draw: Draw, told: tuple[tuple[Fact, str], ...]) -> str:
+    (first, one), (second, two) = told
     return (
-        (first._replace(value=value), second) if draw.chance(0.5) else (first, second._replace(value=value))
+        f"{fill(one, first).rstrip('.')}{draw.pick((', and ', ', while ', '; '))}{inside(fill(two, second))}."
     )
-
-
-def _joined(draw: Draw, facts: tuple[Fact, Fact], link: str) -> str:
-    first, second = (
-        inside(fill(draw.pick(fact.kind.statements), fact)) if draw.chance(0.7) else clause(fact)
-        for fact in facts
-    )
-    return f"{first}{link}{second}."
 
 
 def _qqp(turn: Turn) -> Iterator[Row]:
-    """Cases: label, by asking about another subject or for another property."""
+    """Cases: label, by open questions or those to be answered by yes or no.
+
+    A negative asks about another subject or value, or now and then for another property.
+    """
     draw = turn.draw
-    label, other_kind = turn.case % 2, turn.case // 2
-    fact = draw.owned(lambda: some_fact(draw), lambda made: f"{made.kind.name}?{made.subject}?{made.value}")
-    forms = draw.several(fact.kind.questions, 2)
+    label, open_ = turn.case % 2, turn.case // 2
+    fact = draw.owned(lambda: some_fact(draw), lambda made: "?".join((made.kind.name, *made[1 : 3 - open_])))
+    forms = draw.several(fact.kind.questions if open_ else fact.kind.checks, 2)
     asked = fact
-    if not label and other_kind:
-        kind = draw.other([kind for kind in KINDS if kind.person == fact.kind.person], fact.kind)
-        if fact.subject.split()[0] in kind.values:
-            kind = draw.other([k for k in KINDS if not k.person], fact.kind, kind)
-        forms[1] = draw.pick(kind.questions)
-    elif not label:
-        subject = subject_for(draw, fact.kind)
-        while subject.split()[-1] == fact.subject.split()[-1]:
-            subject = subject_for(draw, fact.kind)
-        asked = fact._replace(subject=subject)
-    questions = [fill(forms[0], fact), fill(forms[1], asked)]
+    if not label:
+        if open_ and draw.chance(0.2):
+            forms[1] = draw.pick(draw.other(kinds_for(fact.subject), fact.kind).questions)
+        else:
+            asked = _otherwise(draw, fact, by_value=not open_ and draw.chance(0.5))
+            # As above: the wording is mostly kept, so that pairs of both labels share about as many words.
+            forms[1] = forms[0] if draw.chance(0.5) else forms[1]
     yield {
-        "question1": questions[0],
-        "question2": questions[1],
+        "question1": fill(forms[0], fact),
+        "question2": fill(forms[1], asked),
         "label": label,
         "idx": turn.number,
     }
+
+
+def _otherwise(draw: Draw, fact: Fact, *, by_value: bool) -> Fact:
+    """The fact with another value or about another subject."""
+    if by_value:
+        return fact._replace(value=draw.other(fact.kind.values, fact.value))
+    subject = fact.subject
+    while subject.split()[-1] == fact.subject.split()[-1]:
+        subject = subject_for(draw, fact.kind)
+    return fact._replace(subject=subject)
 
 
 DATASETS = {
@@ -106,7 +105,7 @@ DATASETS = {
         _mrpc,
         {"sentence1": pl.String, "sentence2": pl.String, "label": pl.Int64, "idx": pl.Int32},
         ("same or different", "statement check"),
-        cases=6 * 2,
+        cases=12,
         labels=("idx",),
     ),
     "qqp": Dataset(

@@ -3,6 +3,7 @@
 BoolQ and MultiRC ask in the same words in which the inference datasets state their hypotheses.
 """
 
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -108,7 +109,8 @@ def _squad(turn: Turn) -> Iterator[Row]:
         told = sentences[0]
         sentences = draw.shuffled(sentences)
         context = " ".join(sentences)
-        start = context.index(told) + told.index(answer)
+        # A whole word: "mine" is not found in "miner".
+        start = context.index(told) + re.search(rf"\b{answer}\b", told).start()
         answers = {"text": [answer], "answer_start": [start]}
     yield {
         "id": f"embedded-{turn.part}-{turn.split}-{turn.number}",

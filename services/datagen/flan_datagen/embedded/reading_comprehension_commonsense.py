@@ -63,7 +63,7 @@ def _topic(draw: Draw) -> _Question:
     return text, question, _ABOUT[topic], [name for name in _ABOUT if name != _ABOUT[topic]]
 
 
-_OPEN = "The text does not say."
+_OPEN = ("The text does not say.", "It is not possible to tell.", "It is impossible to say.")
 
 
 def _lookup(draw: Draw) -> _Question:
@@ -71,12 +71,13 @@ def _lookup(draw: Draw) -> _Question:
     stance = Stance.SILENT if draw.chance(0.25) else Stance.SAYS
     claim, scene = claim_and_scene(draw, stance, draw.between(1, 3))
     question = fill(draw.pick(claim.kind.questions), claim)
+    open_ = draw.pick(_OPEN)
     values = [fact.value for fact in scene if fact.kind is claim.kind and fact is not claim]
     values += draw.several([value for value in claim.kind.values if value not in values], 4)
     if stance is Stance.SILENT:
-        return passage(draw, scene), question, _OPEN, values[:3]
+        return passage(draw, scene), question, open_, values[:3]
     wrong = [value for value in values if value != claim.value][:2]
-    return passage(draw, scene), question, claim.value, [_OPEN, *wrong]
+    return passage(draw, scene), question, claim.value, [open_, *wrong]
 
 
 _ASKS = (_feeling, _link, _lookup)

@@ -63,10 +63,7 @@ class EmbeddedSource:
         Raises:
           DataError: the corpus does not have them.
         """
-        if not self.has(entry, part, split):
-            where = "/".join(name for name in (entry.id, part, split) if name)
-            raise DataError(f"the embedded corpus has no {where}; use a folder of files for it")
-        kind = _kind(entry, split)
+        kind = self._kind(entry, part, split)
         return DATASETS[entry.id].frame(
             seed=self._seed,
             name=entry.id,
@@ -76,16 +73,22 @@ class EmbeddedSource:
         )
 
     def digest(self, entry: Entry, part: str, split: str) -> str:
-        """SHA-256 of all that decides what `read` gives: the generator's own files, the seed and the names."""
-        names = (str(self._seed), entry.id, part, _kind(entry, split))
+        """SHA-256 of all that decides what `read` gives: the generator's own files, the seed and the names.
+
+        Raises:
+          DataError: as `read`.
+        """
+        names = (str(self._seed), entry.id, part, self._kind(entry, part, split))
         return hashlib.sha256("\n".join((_generator_digest(), *names)).encode()).hexdigest()
 
-
-def _kind(entry: Entry, split: str) -> str:
-    """Which of the three kinds of rows a source split holds, whatever its name there."""
-    if split == entry.splits.train:
-        return "train"
-    return "test" if split.startswith("test") else "validation"
+    def _kind(self, entry: Entry, part: str, split: str) -> str:
+        """Which of the three kinds of rows a split of the source holds, whatever its name there."""
+        if not self.has(entry, part, split):
+            where = "/".join(name for name in (entry.id, part, split) if name)
+            raise DataError(f"the embedded corpus has no {where}; read it from a folder of files")
+        if split == entry.splits.train:
+            return "train"
+        return "test" if split.startswith("test") else "validation"
 
 
 @cache

@@ -1,0 +1,167 @@
+"""Follows the evaluation of every checkpoint of a run, without ever holding the command up.
+
+One thread looks for checkpoints that became visible; one for each of them watches its Evaluate stream. The
+evaluator works by itself, these only look on, so a lost connection costs nothing but a new call.
+"""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+import grpc
+
+from flan.v1 import evaluator_service_pb2 as pb
+from flan.v1.evaluator_service_pb2_grpc import EvaluatorServiceStub
+
+_LOOK_S = 0.5
+_CALL_TIMEOUT_S = 10.0
+_STREAM_TIMEOUT_S = 3600.0
+"""Of one call; a longer evaluation is simply watched anew."""
+_AWAY_S = 120.0
+"""How long the evaluator may be away before its evaluations count as failed."""
+
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint became visible to the evaluator."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All datasets of a checkpoint have their results."""
+
+    step: int
+    results: tuple[pb.DatasetResult, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A checkpoint could not be evaluated; `cause` is one line."""
+
+    step: int | None
+    cause: str
+
+
+Event = Found | Evaluated | Failed | pb.EvaluationProgress
+
+
+class Evaluations:
+    """Start it, take events, `finish` it once no checkpoint will come any more, `close` it."""
+
+    def __init__(self, address: str, run: str) -> None:
+        """Args:
+        address: HOST:PORT of the evaluator; it stays the same when the evaluator comes back.
+        run: run id.
+        """
+        # A channel that waits long between tries would not notice that the evaluator came back.
+        self._channel = grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", 1000)])
+        self._stub = EvaluatorServiceStub(self._channel)
+        self._run = run
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._finishing = threading.Event()
+        self._closed = threading.Event()
+        self._watchers: dict[int, threading.Thread] = {}
+        self._looker = threading.Thread(target=self._look, name="checkpoints", daemon=True)
+        self._looker.start()
+
+    def take(self) -> list[Event]:
+        """What happened since the last call."""
+        events = []
+        while True:
+            try:
+                events.append(self._events.get_nowait())
+            except queue.Empty:
+                return events
+
+    def finish(self) -> None:
+        """Says that all checkpoints have been published: one more look, then `is_over` once all are evaluated."""
+        self._finishing.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come; take what is left after asking."""
+        return not self._looker.is_alive() and not any(each.is_alive() for each in self._watchers.values())
+
+    def close(self) -> None:
+        """Ends all calls and threads."""
+        self._closed.set()
+        self._finishing.set()
+        self._channel.close()
+        self._looker.join()
+        for watcher in self._watchers.values():
+            watcher.join()
+
+    def _look(self) -> None:
+        away = _Away()
+        while not self._closed.is_set():
+            is_last = self._finishing.is_set()
+            try:
+                answer = self._stub.ListCheckpoints(
+                    pb.ListCheckpointsRequest(run=self._run), timeout=_CALL_TIMEOUT_S
+                )
+            except (grpc.RpcError, ValueError) as err:
+                if not self._may_pass(err, away):
+                    return
+                self._closed.wait(_LOOK_S)
+                continue
+            away.since = None
+            for info in answer.checkpoints:
+                self._follow(info.step)
+            if is_last:
+                return
+            self._finishing.wait(_LOOK_S)
+
+    def _follow(self, step: int) -> None:
+        if step in self._watchers:
+            return
+        self._events.put(Found(step))
+        watcher = threading.Thread(target=self._watch, args=(step,), name=f"step {step}", daemon=True)
+        watcher.start()
+        self._watchers[step] = watcher
+
+    def _watch(self, step: int) -> None:
+        away = _Away()
+        request = pb.EvaluateRequest(run=self._run, step=step)
+        while not self._closed.is_set():
+            results = []
+            try:
+                for response in self._stub.Evaluate(request, timeout=_STREAM_TIMEOUT_S):
+                    away.since = None
+                    if response.HasField("progress"):
+                        self._events.put(response.progress)
+                    else:
+                        results.append(response.result)
+            except (grpc.RpcError, ValueError) as err:
+                if not self._may_pass(err, away, step):
+                    return
+                self._closed.wait(_LOOK_S)
+                continue
+            self._events.put(Evaluated(step, tuple(results)))
+            return
+
+    def _may_pass(self, err: Exception, away: "_Away", step: int | None = None) -> bool:
+        """Whether the call is worth repeating; reports the fault where not."""
+        if self._closed.is_set() or not isinstance(err, grpc.RpcError):
+            # A call on the closed channel raises ValueError.
+            return False
+        away.since = away.since or time.monotonic()
+        if err.code() in _PASSING and time.monotonic() - away.since < _AWAY_S:
+            return True
+        self._events.put(Failed(step, err.details() or err.code().name))
+        return False
+
+
+@dataclass
+class _Away:
+    since: float | None = None
+    """When calls began to fail; None while they work."""

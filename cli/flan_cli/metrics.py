@@ -1,0 +1,68 @@
+"""Reads the streams that a run keeps for onlookers: what it does, and the rows that it set aside.
+
+Nothing is counted from them: entries may be lost or repeated, and Redis may come back empty.
+"""
+
+import time
+
+import redis
+
+from flan.v1.batch_pb2 import QuarantinedRow
+from flan_shared.line import RunKeys, connect
+
+_COUNT = 500
+_PERIOD_S = 0.2
+
+
+class Metrics:
+    """The streams of one run, from the moment this is made on."""
+
+    def __init__(self, url: str, run: str) -> None:
+        """Args:
+        url: of Redis.
+        run: run id.
+        """
+        self._client = connect(url)
+        self._keys = RunKeys(run)
+        self._after = self._newest()
+        self._read = 0.0
+
+    def read(self, *, now: bool = False) -> list[dict[str, str]]:
+        """New entries of the metrics stream, fields as text; none while Redis is away, and at most every 0.2 s
+        unless `now`.
+        """
+        if not now and time.monotonic() - self._read < _PERIOD_S:
+            return []
+        self._read = time.monotonic()
+        try:
+            answer = self._client.xread({self._keys.metrics: self._after}, count=_COUNT)
+        except redis.RedisError:
+            return []
+        entries = answer[0][1] if answer else []
+        if entries:
+            self._after = entries[-1][0]
+        return [
+            {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+            for _, fields in entries
+        ]
+
+    def quarantined(self) -> list[QuarantinedRow]:
+        """The rows set aside, each once however often it was drawn, in the order of dataset and row."""
+        try:
+            entries = self._client.xrange(self._keys.quarantine)
+        except redis.RedisError:
+            return []
+        rows = [QuarantinedRow.FromString(fields[b"row"]) for _, fields in entries if b"row" in fields]
+        once = {(row.dataset, row.row): row for row in rows}
+        return [once[key] for key in sorted(once)]
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        self._client.close()
+
+    def _newest(self) -> bytes:
+        try:
+            entries = self._client.xrevrange(self._keys.metrics, count=1)
+        except redis.RedisError:
+            entries = []
+        return entries[0][0] if entries else b"0-0"

@@ -1,0 +1,90 @@
+"""Where a run stands: what the metrics stream and the evaluations tell, added up. No clock, no terminal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flan.v1.evaluator_service_pb2 import DatasetResult, EvaluationProgress
+from flan_cli.evaluations import Evaluated, Event, Failed, Found
+from flan_shared.spec import RunSpec
+
+
+def checkpoint_steps(spec: RunSpec) -> list[int]:
+    """The steps that are saved and published: 0, every so many, and the last."""
+    return sorted({0, spec.train.steps, *range(0, spec.train.steps, spec.checkpoint.every_steps)})
+
+
+@dataclass
+class Standing:
+    """See the module; `metric` and `evaluation` take events and answer with a line for a person, or None."""
+
+    num_steps: int
+    num_checkpoints: int
+    step: int = 0
+    loss: float | None = None
+    tokens_per_s: float | None = None
+    wait_fraction: float | None = None
+    """Share of the training time in which the trainer waited for data."""
+    checkpoint: int | None = None
+    """Step of the newest checkpoint that the trainer saved."""
+    windows: set[int] = field(default_factory=set)
+    """Produced since the command began."""
+    published: set[int] = field(default_factory=set)
+    """Steps that the evaluator has."""
+    progress: dict[int, EvaluationProgress] = field(default_factory=dict)
+    """By step, of those that are not evaluated yet."""
+    results: dict[int, tuple[DatasetResult, ...]] = field(default_factory=dict)
+    """By step."""
+    failed: Failed | None = None
+    _attempts: int = 0
+
+    def metric(self, entry: Mapping[str, str]) -> str | None:
+        """Takes in an entry of the metrics stream; one that is not understood is left out."""
+        try:
+            return self._metric(entry)
+        except (KeyError, ValueError):
+            return None
+
+    def _metric(self, entry: Mapping[str, str]) -> str | None:
+        match entry["kind"]:
+            case "window":
+                self.windows.add(int(entry["window"]))
+            case "step":
+                self.step = int(entry["step"])
+                self.loss = float(entry["loss"])
+                self.tokens_per_s = float(entry["tokens_per_s"])
+                self.wait_fraction = float(entry["wait_fraction"])
+            case "checkpoint":
+                self.checkpoint = self.step = int(entry["step"])
+                return f"checkpoint of step {self.checkpoint:,} saved (digest {entry['digest'][:12]})"
+            case "restart":
+                self._attempts += 1
+                # The first claim is how every run begins.
+                return f"trainer claimed the run again: {entry['reason']}" if self._attempts > 1 else None
+        return None
+
+    def evaluation(self, event: Event) -> str | None:
+        """Takes in an event of `Evaluations`."""
+        match event:
+            case Found(step):
+                self.published.add(step)
+                return f"checkpoint of step {step:,} reached the evaluator"
+            case Evaluated(step, results):
+                self.results[step] = results
+                self.progress.pop(step, None)
+                return f"evaluated step {step:,}: {_scores(results)}"
+            case Failed():
+                self.failed = event
+            case EvaluationProgress() if event.step not in self.results:
+                self.progress[event.step] = event
+        return None
+
+    @property
+    def in_hand(self) -> EvaluationProgress | None:
+        """The evaluation that works now; None where all wait or are done."""
+        working = [each for each in self.progress.values() if each.dataset]
+        return max(working, key=lambda each: each.step, default=None)
+
+
+def _scores(results: tuple[DatasetResult, ...]) -> str:
+    main = [f"{each.dataset} {each.metric} {each.value:.1f}" for each in results if each.main]
+    return ", ".join(main)

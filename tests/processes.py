@@ -1,0 +1,134 @@
+"""Services as real processes, to be killed: datagen replicas, trainers, and an intake that takes checkpoints."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from flan.v1 import evaluator_service_pb2_grpc
+from flan_evaluator.intake import Intake
+from flan_evaluator.serve import SERVICE, EvaluatorServicer
+from flan_evaluator.store import Store
+from flan_shared.serving import Server
+from flan_shared.spec import RunSpec
+from flan_shared.tokenizer import Tokenizer
+
+
+class Process:
+    """A service of the project in a process of its own, with its output in a file."""
+
+    def __init__(self, log: Path, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", *map(str, arguments)],
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(environment or {})},
+            )
+
+    def kill(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+
+    def pause(self) -> None:
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._popen.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        self._popen.terminate()
+
+    def wait(self, timeout_s: float = 120) -> int:
+        return self._popen.wait(timeout_s)
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+class Run:
+    """One run's files, and the processes that work on it."""
+
+    def __init__(self, folder: Path, spec: RunSpec, data: Path, tokenizer: Tokenizer, redis_url: str) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.checkpoints = folder / "checkpoints"
+        self._data = data
+        self._redis_url = redis_url
+        self._started: list[Process] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "spec.yaml").write_text(spec.canonical())
+        (folder / "tokenizer.model").write_bytes(tokenizer.model)
+
+    def replica(self, *, idle_s: float = 1.0) -> Process:
+        """Starts a datagen replica."""
+        return self._start(
+            "flan_datagen", "serve", "--data", self._data, "--claim-idle-s", str(idle_s), name="datagen"
+        )
+
+    def trainer(self, evaluator: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
+        """Starts a trainer on the run's checkpoint folder."""
+        return self._start(
+            "flan_trainer", "--spec", self.folder / "spec.yaml", "--checkpoints", self.checkpoints,
+            "--evaluator", evaluator, *arguments, name="trainer", environment=environment,
+        )  # fmt: skip
+
+    def _start(self, *command, name: str, environment: dict[str, str] | None = None) -> Process:
+        log = self.folder / f"{name}-{len(self._started)}.log"
+        common = ("--redis", self._redis_url, "--tokenizer", self.folder / "tokenizer.model")
+        process = Process(log, *command, *common, environment=environment)
+        self._started.append(process)
+        return process
+
+    def wait_for(self, what: Callable[[], bool], timeout_s: float = 90) -> None:
+        """Waits until `what` holds; fails with the logs."""
+        end = time.monotonic() + timeout_s
+        while not what():
+            assert time.monotonic() < end, "\n".join(process.output[-2000:] for process in self._started)
+            time.sleep(0.01)
+
+    def wait_for_checkpoint(self, step: int) -> None:
+        """Waits until the checkpoint of `step` is whole."""
+        self.wait_for(lambda: (self.checkpoints / f"checkpoint_{step}").is_dir())
+
+    def result(self, trainer: Process) -> dict:
+        """Waits for the trainer's good end and reads its result."""
+        assert trainer.wait() == 0, trainer.output[-3000:]
+        return json.loads((self.checkpoints / "result.json").read_text())
+
+    def stop(self) -> None:
+        for process in self._started:
+            if process.running:
+                process.resume()
+                process.kill()
+
+
+class _NoEvaluations:
+    def submit(self, run: str, step: int) -> None:
+        """Taken in, and left at that."""
+
+
+@contextlib.contextmanager
+def intake(folder: Path) -> Iterator[tuple[str, Store]]:
+    """The evaluator's real intake on a real port, without its judge."""
+    store = Store(folder)
+    server = Server("127.0.0.1:0")
+    servicer = EvaluatorServicer(store, Intake(store), _NoEvaluations())
+    server.add(evaluator_service_pb2_grpc.add_EvaluatorServiceServicer_to_server, servicer, SERVICE)
+    address = server.start()
+    try:
+        yield address, store
+    finally:
+        server.stop(0)
+        store.close()

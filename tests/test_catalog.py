@@ -1,0 +1,334 @@
+"""The catalog: what a file may say, the template language, the rules that all entries share, and defects of rows."""
+
+import re
+import time
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flan_datagen.adapters import find_adapter
+from flan_datagen.catalog import CatalogError, Template, load_catalog, options_block, parse_entries
+from flan_datagen.catalog.columns import parse_type, type_name
+from flan_shared.errors import DataError
+from flan_shared.holdout import CLUSTERS
+
+CATALOG = load_catalog()
+each_entry = pytest.mark.parametrize("entry", CATALOG.values(), ids=lambda entry: entry.id)
+
+SOUND = """\
+cluster: nli
+datasets:
+  - id: rte
+    name: RTE
+    hub: aps/super_glue:rte
+    licence: unknown
+    answer_kind: classification
+    metrics: [accuracy]
+    columns: {premise: string, hypothesis: string, label: integer}
+    fields: [premise, hypothesis]
+    options: ["yes", "no"]
+    splits: {train: train, dev: train, dev_rows: 200, test: [validation]}
+    templates:
+      - inputs: "{premise} So {hypothesis}\\n{options}"
+        targets: "{answer}"
+      - inputs: "{premise} ({answer})"
+        targets: "{hypothesis}"
+        turned_around: true
+"""
+
+
+def test_a_sound_file_gives_its_entries():
+    (entry,) = parse_entries(SOUND, where="nli.yaml")
+    assert (entry.id, entry.cluster, entry.parts, entry.options) == ("rte", "nli", ("",), ("yes", "no"))
+    assert entry.columns["label"] == pl.Int64
+    assert [template.turned_around for template in entry.templates] == [False, True]
+    assert (entry.splits.dev_rows, entry.splits.test) == (200, ("validation",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "{premise} So",
+            "{premisse} So",
+            "template 0: inputs uses the unknown field {premisse}; known: premise",
+        ),
+        ("\\n{options}", "", "template 0: inputs does not show {options}"),
+        ("\\n{options}", "\\n{options}.", "template 0: {options} is not the last thing in inputs"),
+        ("\\n{options}", " {options}", "template 0: {options} does not begin a line"),
+        ('"{answer}"', '"{hypothesis}"', "template 0: inputs shows {hypothesis}, which targets asks for"),
+        ('"{answer}"', '"yes"', "template 0: targets does not use {answer}"),
+        ('"{answer}"', '"It is {answer}"', "template 0: targets is 'It is {answer}'"),
+        ('"{answer}"', '""', "template 0: targets is empty"),
+        ("So {hypothesis}", "So {hypothesis", "template 0: inputs has braces that do not pair"),
+        ("So {hypothesis}", "So {hypothesis!r}", "template 0: inputs has a format on {hypothesis}"),
+        (
+            "({answer})",
+            "({answer})\\n{options}",
+            "template 1: inputs shows {options}, but turned_around is set",
+        ),
+        ("turned_around: true", "turned_round: true", "template 1: 'turned_round' is not a key here"),
+        ("turned_around: true", "turned_around: maybe", "template 1: turned_around is 'maybe'"),
+        ("licence: unknown", "license: unknown", "'license' is not a key here; known: id, name"),
+        ("    licence: unknown\n", "", "licence is missing"),
+        ('["yes", "no"]', "[yes, no]", "options has True; expected text"),
+        ('options: ["yes", "no"]', "parts: [r1]", "answer_kind is classification and options has 0 texts"),
+        ("[accuracy]", "[accurracy]", "metrics has 'accurracy'; expected some of accuracy"),
+        ("label: integer", "label: int", "'int' is not a column type; expected string, integer"),
+        ("dev_rows: 200", "dev_rows: 0", "splits: dev_rows is 0; expected an integer of at least 1"),
+        ("[premise, hypothesis]", "[premise, hypothesis, answer]", "fields has 'answer', which is reserved"),
+        ("name: RTE", "name: RTE\n    name: rte", "'name' is given twice"),
+        ("cluster: nli", "cluster: inference", "cluster is 'inference'; expected one of nli"),
+    ],
+)
+def test_a_fault_names_file_dataset_template_and_remedy(old, new, message):
+    assert SOUND.count(old) == 1
+    with pytest.raises(CatalogError) as caught:
+        parse_entries(SOUND.replace(old, new), where="nli.yaml")
+    assert str(caught.value).startswith("nli.yaml")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_templates_of_one_text_are_refused_whatever_their_spacing_and_case():
+    again = SOUND.replace(
+        '      - inputs: "{premise} ({answer})"\n',
+        '      - inputs: "{premise}  SO\\n {hypothesis}\\n{options}"\n',
+    )
+    again = again.replace('targets: "{hypothesis}"\n        turned_around: true', 'targets: "{answer}"')
+    with pytest.raises(
+        CatalogError, match=r"rte: template 1: inputs has the text of template 0; write another"
+    ):
+        parse_entries(again, where="nli.yaml")
+
+
+def test_an_ordinary_template_after_a_turned_around_one_is_refused():
+    late = SOUND + '      - inputs: "{hypothesis}\\n{options}"\n        targets: "{answer}"\n'
+    with pytest.raises(CatalogError, match=r"rte: template 1 is turned around, but an ordinary one follows"):
+        parse_entries(late, where="nli.yaml")
+
+
+def test_a_dataset_given_twice_is_refused():
+    twice = SOUND + SOUND.split("datasets:\n")[1]
+    with pytest.raises(CatalogError, match="dataset has 'rte' more than once"):
+        parse_entries(twice, where="nli.yaml")
+
+
+def test_translation_may_ask_for_a_field():
+    pair = """\
+cluster: translation
+datasets:
+  - {id: ab, name: A, hub: a, licence: unknown, answer_kind: free_text, metrics: [bleu], columns: {a: string},
+     fields: [a, b], splits: {train: train, dev: train, dev_rows: 1, test: [test]},
+     templates: [{inputs: "{a} in B?", targets: "{answer}"}, {inputs: "{b} in A?", targets: "{a}"}]}
+"""
+    assert [t.turned_around for t in parse_entries(pair, where="x")[0].templates] == [False, False]
+    with pytest.raises(CatalogError, match="targets does not use"):
+        parse_entries(pair.replace("translation", "summarization"), where="x")
+
+
+# The rules that all entries share.
+
+
+def test_entries_stand_in_the_order_of_the_clusters():
+    clusters = [entry.cluster for entry in CATALOG.values()]
+    assert clusters == sorted(clusters, key=CLUSTERS.index)
+    assert set(clusters) == set(CLUSTERS)
+
+
+def test_the_catalog_loads_in_a_moment():
+    began = time.perf_counter()
+    load_catalog.__wrapped__()
+    assert time.perf_counter() - began < 0.3
+
+
+@each_entry
+def test_every_dataset_has_ten_templates_of_which_at_most_three_turn_around(entry):
+    turned = [template.turned_around for template in entry.templates]
+    assert len(turned) >= 10
+    assert sum(turned) <= 3
+    assert turned == sorted(turned)
+
+
+@each_entry
+def test_every_dataset_has_an_adapter_and_uses_all_its_fields(entry):
+    assert callable(find_adapter(entry.cluster, entry.id))
+    used = {name for t in entry.templates for name in (*t.input_fields, *t.target_fields)}
+    assert set(entry.fields) <= used
+
+
+@each_entry
+def test_options_end_every_template_that_is_scored_on_them_and_no_other(entry):
+    for template in entry.templates:
+        shown = template.inputs.endswith("\n{options}")
+        assert shown == (entry.has_options and not template.turned_around), template.inputs
+        assert template.inputs.count("{options}") == shown, template.inputs
+
+
+@each_entry
+def test_the_answer_is_asked_for_and_not_shown(entry):
+    for template in entry.templates:
+        if not template.turned_around:
+            assert "answer" not in template.input_fields, template.inputs
+            assert template.targets == "{answer}" or entry.cluster == "translation", template.inputs
+        assert not set(template.input_fields) & set(template.target_fields), template.inputs
+
+
+@each_entry
+def test_texts_are_typed_with_care(entry):
+    for text in (text for template in entry.templates for text in (template.inputs, template.targets)):
+        assert text == text.strip()
+        assert not re.search(r"[^\S\n]\n|[^\S\n]{2}|\t|\n{3}", text), f"stray white space in {text!r}"
+        plain = text.replace("...", "…")
+        assert not re.search(r"[,;:?!]{2}|\.[.,;:?!]| [,;:?!]", plain), f"doubled punctuation in {text!r}"
+        assert text.count('"') % 2 == 0, f"a quote is open in {text!r}"
+
+
+# The template language.
+
+
+def test_doubled_braces_are_braces_and_values_are_put_in_as_they_are():
+    template = Template.parse("{{{word}}} and {{}}", "{answer}")
+    assert template.render({"word": "{answer}", "answer": "a{b"}) == ("{{answer}} and {}", "a{b")
+
+
+@given(st.lists(st.tuples(st.text(), st.sampled_from(["one", "two"])), min_size=1), st.text(), st.text())
+def test_rendering_puts_each_value_between_the_literals(pieces, one, two):
+    values = {"one": one, "two": two}
+    text = "".join(literal.replace("{", "{{").replace("}", "}}") + f"{{{name}}}" for literal, name in pieces)
+    inputs, _ = Template.parse(text, "x").render(values)
+    assert inputs == "".join(literal + values[name] for literal, name in pieces)
+
+
+def test_options_block_is_the_suffix_of_the_paper():
+    assert options_block(["yes", "no"]) == "OPTIONS:\n- yes\n- no"
+
+
+# Column types.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "string",
+        "list<integer>",
+        "struct<text: list<string>, answer_start: list<integer>>",
+        "list<list<float>>",
+    ],
+)
+def test_a_column_type_is_written_as_it_is_read(text):
+    assert type_name(parse_type(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "text", "list", "list<string", "struct<>", "struct<a string>", "string>"]
+)
+def test_what_is_no_column_type_is_refused(text):
+    with pytest.raises(CatalogError, match="is not a column type"):
+        parse_type(text)
+
+
+# Rows: source columns are checked, defects are named.
+
+
+def rows(**columns):
+    sound = {"premise": ["It rained."], "hypothesis": ["It was wet."], "label": [0]}
+    return pl.DataFrame(sound | columns, strict=False)
+
+
+def defects(frame):
+    return CATALOG["rte"].adapt(frame, "")["defect"].to_list()
+
+
+def test_a_sound_row_has_every_canonical_column_and_no_defect():
+    (row,) = CATALOG["rte"].adapt(rows(premise=[" It rained.\n"]), "").to_dicts()
+    assert row == {
+        "row": 0,
+        "premise": "It rained.",
+        "hypothesis": "It was wet.",
+        "options": ["yes", "no"],
+        "answer": "yes",
+        "references": ["yes"],
+        "defect": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "defect"),
+    [
+        ({"premise": [None]}, "field 'premise' is empty"),
+        ({"hypothesis": [" \n"]}, "field 'hypothesis' is empty"),
+        ({"label": [7]}, "label 7 is not one of 0 to 1 (yes, no)"),
+        ({"label": [-3]}, "label -3 is not one of 0 to 1 (yes, no)"),
+    ],
+)
+def test_a_defect_is_named_and_the_row_is_kept(columns, defect):
+    assert defects(rows(**columns)) == [defect]
+
+
+@pytest.mark.parametrize("label", [-1, None])
+def test_unlabelled_rows_are_left_out_and_the_others_keep_their_number(label):
+    frame = pl.concat([rows(label=pl.Series([label], dtype=pl.Int64)), rows()])
+    assert CATALOG["rte"].adapt(frame, "")["row"].to_list() == [1]
+
+
+def test_a_split_without_any_label_gives_no_rows_in_the_same_form():
+    nothing = CATALOG["rte"].adapt(rows(label=[-1]), "")
+    assert nothing.height == 0
+    assert nothing.schema == CATALOG["rte"].adapt(rows(), "").schema
+
+
+def test_row_numbers_of_the_source_are_kept():
+    frame = rows().with_columns(row=pl.lit(41, pl.UInt32))
+    assert CATALOG["rte"].adapt(frame, "")["row"].to_list() == [41]
+
+
+def test_a_missing_column_is_named_with_what_was_found():
+    with pytest.raises(DataError) as caught:
+        defects(rows().rename({"premise": "sentence1"}))
+    assert str(caught.value) == (
+        "dataset 'rte' has no column 'premise' (string); found: row, sentence1, hypothesis, label"
+    )
+
+
+def test_a_column_of_another_type_is_named_with_both():
+    with pytest.raises(DataError, match=r"'rte', column 'label': found string, expected integer"):
+        defects(rows(label=["yes"]))
+
+
+@pytest.mark.parametrize("kind", [pl.Int8, pl.UInt32, pl.Int64])
+def test_the_width_of_a_label_does_not_matter(kind):
+    assert defects(rows().with_columns(pl.col("label").cast(kind))) == [None]
+
+
+def test_a_required_column_of_nulls_only_is_a_defect_of_each_row():
+    frame = rows().with_columns(premise=pl.lit(None))
+    assert defects(frame) == ["field 'premise' is empty"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "defect"),
+    [
+        (["a dog", " "], "option 2 of 2 is empty"),
+        ([None, "a dog"], "option 1 of 2 is empty"),
+        (["a dog"], "there are 1 options; at least 2 are needed"),
+        (None, "there are 0 options; at least 2 are needed"),
+    ],
+)
+def test_options_of_a_row_are_checked(choices, defect):
+    frame = pl.DataFrame(
+        {"sentence": ["It barked."], "pronoun": ["it"], "candidates": [choices], "label": [0]},
+        schema_overrides={"candidates": pl.List(pl.String)},
+    )
+    assert CATALOG["dpr"].adapt(frame, "")["defect"].to_list() == [defect]
+
+
+def test_an_option_is_one_line_and_the_answer_is_that_option():
+    frame = pl.DataFrame(
+        {"goal": ["Dry a towel."], "sol1": ["Hang it up.\nWait."], "sol2": ["Eat it."], "label": [0]}
+    )
+    (row,) = CATALOG["piqa"].adapt(frame, "").to_dicts()
+    assert row["options"] == ["Hang it up. Wait.", "Eat it."]
+    assert row["answer"] == "Hang it up. Wait."
