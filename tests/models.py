@@ -1,5 +1,6 @@
 """A tiny model and batches for it, packed by hand."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -34,6 +35,7 @@ def tiny_model(**fields) -> Transformer:
     return build_model(spec.Model(**TINY | fields), VOCAB_SIZE)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def init(model: Transformer, seed: int = 0) -> dict:
     tokens = np.ones((1, 2), np.int32)
     return model.init(jax.random.key(seed), tokens, tokens, tokens, enable_dropout=False)
@@ -62,6 +64,7 @@ def pack(rows: Sequence[Sequence[Example]], inputs: int, targets: int) -> dict[s
     return batch
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def logits(model: Transformer, params: dict, batch: dict[str, np.ndarray]) -> jax.Array:
     """float32[rows, targets, VOCAB_SIZE], without dropout."""
     features = {name: array for name, array in batch.items() if name != "decoder_loss_weights"}

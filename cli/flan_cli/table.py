@@ -61,12 +61,11 @@ def _table(result: Result, scores: Sequence[Score]) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("n", "before", "after", "change", "chance"):
         table.add_column(name, justify="right", no_wrap=True)
-    shown: tuple[str, str] | None = None
     for score in scores:
-        here = (score.dataset, score.cluster)
         chance = "-" if score.chance is None else f"{score.chance:.1f}"
         table.add_row(
-            *(here if here != shown else ("", "")),
+            score.dataset,
+            score.cluster,
             score.metric,
             f"{score.n:,}",
             f"{score.before:.1f}",
@@ -74,7 +73,6 @@ def _table(result: Result, scores: Sequence[Score]) -> Table:
             f"{score.change:+.1f}",
             chance,
         )
-        shown = here
     return table
 
 

@@ -16,7 +16,8 @@ from flan_shared.command import listen_options, one_line_faults, run_group, stop
 from flan_shared.serving import Server, write_ready_file
 from flan_shared.telemetry import event
 
-_log = logging.getLogger(__name__)
+# Not __name__, which is __main__ here and none of the loggers that are set up.
+_log = logging.getLogger("flan_evaluator.serve")
 
 
 @click.command()
@@ -47,6 +48,7 @@ def main(datagen: str, folder: str, listen: str, ready_file: str | None) -> None
         write_ready_file(ready_file, address)
         event(_log, "evaluator listens", address=address, store=folder)
         stop.wait()
+        event(_log, "evaluator stops", address=address)
         server.set_serving(False)
         ended = evaluator.stop()
         server.stop()

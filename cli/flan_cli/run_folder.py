@@ -1,0 +1,192 @@
+"""The folder of a run: chosen, checked, locked, and prepared up to the pinned spec.
+
+    spec.json  tokenizer.model  checkpoints/  evaluator/  logs/  ready/  lock
+"""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flan_cli.services import run_datagen
+from flan_cli.stack import Stack
+from flan_shared.errors import ServiceError, SpecError
+from flan_shared.spec import RunSpec, load_spec
+from flan_shared.tokenizer import Tokenizer
+
+RUNS = Path("flan-runs")
+"""Where runs go that are given no folder, in the working directory."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A prepared folder and the spec in it, pinned to the tokenizer in it."""
+
+    path: Path
+    spec: RunSpec
+    is_continued: bool
+    """Whether it holds checkpoints that the run goes on from."""
+
+    @property
+    def spec_file(self) -> Path:
+        """The canonical spec."""
+        return self.path / "spec.json"
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The SentencePiece model."""
+        return self.path / "tokenizer.model"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The trainer's."""
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """One file a service."""
+        return self.path / "logs"
+
+
+@contextlib.contextmanager
+def prepared(
+    folder: Path | None,
+    read: Callable[[], RunSpec] | None,
+    fallback: Callable[[], RunSpec],
+    *,
+    data: str,
+    tokenizer: Path | None,
+    say: Callable[[str], None],
+) -> Iterator[RunFolder]:
+    """Gives a locked folder that is ready to run in; one that was made here is removed if that fails.
+
+    Args:
+      folder: where the run goes; None: a new `flan-runs/<run id>/<n>`. One with checkpoints is continued.
+      read: gives the spec that the user asked for; None: the folder's own, or else `fallback`.
+      fallback: gives the default spec.
+      data: embedded, or a folder.
+      tokenizer: to use; None: the folder's own, or else one is trained.
+      say: is told what takes a while.
+
+    Raises:
+      FlanError: something the user can mend; nothing was started.
+      Interrupted: the user asked to stop.
+    """
+    if folder is None:
+        with _new_folder(RUNS) as draft:
+            spec = _prepare(draft, (read or fallback)(), data, tokenizer, say)
+            path = _adopt(draft, RUNS / spec.run_id)
+        with _locked(path):
+            yield RunFolder(path, spec, is_continued=False)
+        return
+    _check_folder(folder)
+    with _locked(folder):
+        kept = load_spec(folder / "spec.json") if any(folder.glob("checkpoints/checkpoint_*")) else None
+        if kept is None:
+            spec = _prepare(folder, (read or fallback)(), data, tokenizer, say)
+            yield RunFolder(folder, spec, is_continued=False)
+            return
+        pieces = Tokenizer.load(folder / "tokenizer.model")
+        wanted = (read() if read else kept).with_tokenizer(pieces.digest, pieces.vocab_size)
+        if wanted.run_id != kept.run_id or (tokenizer and Tokenizer.load(tokenizer).digest != pieces.digest):
+            raise SpecError(
+                f"--dir {folder} holds run {kept.run_id}, but this would be {_difference(kept, wanted)}; "
+                "leave --spec, --set and --tokenizer out to continue it, or give another folder"
+            )
+        yield RunFolder(folder, kept, is_continued=True)
+
+
+def _prepare(
+    folder: Path, spec: RunSpec, data: str, tokenizer: Path | None, say: Callable[[str], None]
+) -> RunSpec:
+    """Checks the spec against the data, puts tokenizer and pinned spec in place."""
+    spec_file, tokenizer_file = folder / "spec.json", folder / "tokenizer.model"
+    given = Tokenizer.load(tokenizer) if tokenizer else None
+    spec_file.write_text(spec.canonical())
+    with Stack(folder / "logs", say=say) as stack:
+        say(f"checking the spec against the data ({data})")
+        run_datagen(stack, "check", data=data, spec=spec_file)
+        if given is None:
+            say(f"training a tokenizer of {spec.tokenizer.vocab_size:,} pieces")
+            run_datagen(stack, "tokenizer", data=data, spec=spec_file, out=tokenizer_file)
+        else:
+            tokenizer_file.write_bytes(given.model)
+    pieces = given or Tokenizer.load(tokenizer_file)
+    spec = spec.with_tokenizer(pieces.digest, pieces.vocab_size)
+    spec_file.write_text(spec.canonical())
+    return spec
+
+
+def _difference(kept: RunSpec, wanted: RunSpec) -> str:
+    """The first field in which two specs differ, for a message."""
+    if kept.digest == wanted.digest:
+        return "the same run with another tokenizer"
+    ours, theirs = (dict(_leaves(json.loads(spec.canonical()))) for spec in (kept, wanted))
+    name = next(name for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name))
+    return f"{wanted.run_id} ({name} is {theirs.get(name)!r} there, {ours.get(name)!r} in the folder)"
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _leaves(child, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_ours = any((folder / name).exists() for name in ("spec.json", "lock"))
+        if not is_ours and any(folder.iterdir()):
+            raise ServiceError(f"--dir {folder} holds other things and no run; give an empty or a new folder")
+    except OSError as err:
+        raise ServiceError(f"--dir {folder} cannot be used: {err.strerror}") from err
+
+
+@contextlib.contextmanager
+def _new_folder(parent: Path) -> Iterator[Path]:
+    draft = parent / f".draft-{os.getpid()}"
+    try:
+        draft.mkdir(parents=True)
+    except OSError as err:
+        raise ServiceError(
+            f"{parent.absolute()} cannot be written: {err.strerror}; give another folder with --dir"
+        ) from err
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _adopt(draft: Path, parent: Path) -> Path:
+    """Moves a draft to the next free number in `parent`."""
+    parent.mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        path = parent / str(number)
+        try:
+            # Fails where the name is taken: a folder of a run is never empty.
+            draft.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+            continue
+        return path
+    raise AssertionError("numbers do not end")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(
+                f"{folder} is in use by another `flan up`; stop it, or give another folder with --dir"
+            ) from None
+        yield

@@ -1,0 +1,111 @@
+"""Which spec a command means, and `flan spec`: look at run specs without running them."""
+
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import click
+import yaml
+
+from flan_cli.services import run_datagen
+from flan_cli.stack import Stack
+from flan_shared.errors import SpecError
+from flan_shared.spec import RunSpec, load_spec, parse_spec
+
+PACKAGED = ("demo", "real")
+EMBEDDED = "embedded"
+
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the spec, such as --set train.steps=40; may be repeated.",
+)
+data_option = click.option(
+    "--data",
+    envvar="FLAN_DATA",
+    default=EMBEDDED,
+    show_default=True,
+    metavar="embedded|DIR",
+    help="Where rows come from: the embedded corpus, or a folder with one subfolder a dataset.",
+)
+
+
+def default_spec(data: str) -> str:
+    """The packaged spec that fits `--data`."""
+    return "demo" if data == EMBEDDED else "real"
+
+
+def read_spec(name: str, settings: Sequence[str] = ()) -> RunSpec:
+    """A packaged spec by name, or one from a file.
+
+    Args:
+      name: `demo`, `real` or a path.
+      settings: FIELD=VALUE each.
+
+    Raises:
+      SpecError: it cannot be read, or is wrong; or a setting is not of that form.
+    """
+    overrides = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals or not field:
+            raise SpecError(f"--set {setting!r}: expected FIELD=VALUE, such as --set train.steps=40")
+        overrides[field.strip()] = value
+    if name in PACKAGED:
+        text = (files("flan_cli") / "specs" / f"{name}.yaml").read_text(encoding="utf-8")
+        return parse_spec(text, where=f"the packaged spec {name!r}", overrides=overrides)
+    if not Path(name).exists():
+        raise SpecError(f"there is no spec {name!r}; expected a file, or one of {', '.join(PACKAGED)}")
+    return load_spec(name, overrides)
+
+
+def summary(spec: RunSpec) -> str:
+    """What a run does, in a line."""
+    heldout = "; ".join(f"{name} ({', '.join(names)})" for name, names in spec.heldout.items())
+    return (
+        f"trains on {len(spec.trained_datasets)} datasets of {len(spec.mixture.datasets)} clusters for "
+        f"{spec.train.steps:,} steps, holds out {heldout}"
+    )
+
+
+@click.group("spec")
+def spec_group() -> None:
+    """Look at run specs: the document that determines a run."""
+
+
+@spec_group.command()
+@click.argument("spec", metavar="FILE|demo|real")
+@set_option
+@click.option(
+    "--data",
+    envvar="FLAN_DATA",
+    metavar="embedded|DIR",
+    help="Also look every dataset up in the catalog and in this data.",
+)
+def validate(spec: str, settings: tuple[str, ...], data: str | None) -> None:
+    """Check a run spec; the first fault is named with its field.
+
+    Without --data only the document itself is checked.
+    """
+    checked = read_spec(spec, settings)
+    if data is not None:
+        with tempfile.TemporaryDirectory(prefix="flan-") as folder, Stack(Path(folder)) as stack:
+            path = Path(folder) / "spec.json"
+            path.write_text(checked.canonical())
+            run_datagen(stack, "check", data=data, spec=path)
+    click.echo(f"{spec} is valid: run {checked.run_id} {summary(checked)}")
+
+
+@spec_group.command()
+@click.argument("spec", metavar="[FILE|demo|real]", default="demo")
+@set_option
+def show(spec: str, settings: tuple[str, ...]) -> None:
+    """Print a run spec with every field, defaults included, as YAML that can be used as a spec."""
+    shown = read_spec(spec, settings)
+    text = yaml.safe_dump(
+        shown.model_dump(mode="json"), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
+    click.echo(f"# run {shown.run_id}\n{text}", nl=False)

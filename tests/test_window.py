@@ -1,0 +1,193 @@
+"""Windows from draws to batches: every draw is accounted for, lengths hold, the task survives."""
+
+import folders
+import pytest
+from lines import made, pinned, window_maker
+
+from flan_datagen.catalog import load_catalog
+from flan_datagen.fit import cut_at_word, fit_inputs
+from flan_datagen.pool import Pools
+from flan_datagen.render import prompt
+from flan_datagen.sources import open_source
+from flan_shared.errors import DataError, SpecError
+from flan_shared.tokenizer import EOS_ID
+
+LONG = {"lengths.inputs": "96", "lengths.targets": "8"}
+
+
+def texts(tokenizer, window):
+    """Inputs and targets of every example of a window, EOS cut off."""
+    for batch in window.shards[0]:
+        tokens, start = batch.tokens.tolist(), 0
+        for length_in, length_out in zip(batch.input_lengths, batch.target_lengths, strict=True):
+            inputs, targets = tokens[start : start + length_in], tokens[start + length_in :][:length_out]
+            assert inputs[-1] == targets[-1] == EOS_ID
+            start += length_in + length_out
+            yield tokenizer.decode(inputs[:-1]), tokenizer.decode(targets[:-1])
+
+
+def counts(window):
+    """drawn, trained, dropped, quarantined of a window."""
+    batches = window.shards[0]
+    return tuple(
+        sum(getattr(batch, name) for batch in batches)
+        for name in ("drawn", "num_examples", "dropped", "quarantined")
+    )
+
+
+def test_examples_are_templates_of_the_datasets_filled_with_rows(data_folder, tokenizer):
+    maker = window_maker(pinned(tokenizer), data_folder, tokenizer)
+    catalog = load_catalog()
+    expected = {}
+    for name in ("sst2", "copa", "boolq", "e2e_nlg"):
+        pool = Pools(open_source(str(data_folder))).train(catalog[name], seed=7, cap=10**6)
+        for row in pool.frame.to_dicts():
+            for template in catalog[name].templates:
+                rendered = prompt(catalog[name], row, template)
+                # Turned-around templates may ask everyone the same.
+                expected.setdefault(rendered.inputs(), set()).add(rendered.targets)
+    # A prompt over 128 tokens is shortened and so not among them; this folder has few of those.
+    pairs = list(texts(tokenizer, maker.make(0)))
+    found = [targets in expected[inputs] for inputs, targets in pairs if inputs in expected]
+    assert all(found)
+    assert len(found) > 0.9 * len(pairs)
+
+
+def test_every_draw_is_accounted_for(data_folder, tokenizer):
+    maker = window_maker(pinned(tokenizer), data_folder, tokenizer)
+    for window in range(6):
+        drawn, trained, dropped, quarantined = counts(maker.make(window))
+        assert drawn == trained + dropped + quarantined
+        assert abs(drawn - 64) <= 4
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A folder in which every third sst2 row has a defect that a look at the row finds."""
+    folders.write_all(tmp_path)
+    rows = folders.rows("sst2", 60)
+    for number, row in enumerate(rows):
+        if number % 6 == 0:
+            row["label"] = 7
+        if number % 6 == 3:
+            row["sentence"] = "  "
+    folders.write(tmp_path, "sst2", "train", rows)
+    return tmp_path
+
+
+def test_defective_rows_are_set_aside_with_their_cause_and_counted(damaged, tokenizer):
+    maker = window_maker(pinned(tokenizer), damaged, tokenizer)
+    windows = [maker.make(window) for window in range(4)]
+    causes = {(row.dataset, row.cause) for window in windows for row in window.quarantined}
+    assert causes == {
+        ("sst2", "label 7 is not one of 0 to 1 (negative, positive)"),
+        ("sst2", "field 'sentence' is empty"),
+    }
+    for window in windows:
+        drawn, trained, dropped, quarantined = counts(window)
+        assert quarantined == len(window.quarantined)
+        assert drawn == trained + dropped + quarantined
+    assert {row.row.split("/")[0] for window in windows for row in window.quarantined} == {"train"}
+
+
+def test_a_window_of_defective_rows_only_is_one_batch_without_rows(tmp_path, tokenizer):
+    folders.write_all(tmp_path)
+    folders.write(tmp_path, "sst2", "train", [{**row, "label": 9} for row in folders.rows("sst2", 60)])
+    spec = pinned(tokenizer, {"mixture.datasets": "{sentiment: [sst2]}"})
+    (batch,) = window_maker(spec, tmp_path, tokenizer).make(0).shards[0]
+    assert (batch.end, batch.num_examples, batch.drawn, batch.quarantined) == (True, 0, 64, 64)
+
+
+def test_long_prompts_keep_their_options_and_their_end(tmp_path, tokenizer):
+    folders.write_all(tmp_path)
+    rows = folders.rows("boolq", 60)
+    for row in rows:
+        row["passage"] = row["passage"] + " The market is far from the harbour and the tower." * 20
+    folders.write(tmp_path, "boolq", "train", rows)
+    spec = pinned(
+        tokenizer,
+        {
+            "mixture.datasets": "{reading_comprehension: [boolq]}",
+            "templates.turned_around": "false",
+            "lengths.inputs": "120",
+        },
+    )
+    window = window_maker(spec, tmp_path, tokenizer).make(0)
+    pairs = list(texts(tokenizer, window))
+    assert len(pairs) == 64
+    assert all(inputs.endswith("OPTIONS:\n- no\n- yes") for inputs, _ in pairs)
+    assert all(length <= 120 for batch in window.shards[0] for length in batch.input_lengths)
+
+
+def test_targets_are_cut_at_the_end_and_keep_eos(data_folder, tokenizer):
+    spec = pinned(tokenizer, {"lengths.targets": "4", "mixture.datasets": "{struct_to_text: [e2e_nlg]}"})
+    window = window_maker(spec, data_folder, tokenizer).make(0)
+    assert max(length for batch in window.shards[0] for length in batch.target_lengths) == 4
+    assert counts(window)[2] == 0
+
+
+def test_exemplars_stand_before_the_query_and_go_first_when_it_is_long(data_folder, tokenizer):
+    entry = load_catalog()["sst2"]
+    rows = Pools(open_source(str(data_folder))).train(entry, seed=0, cap=10**6).frame.to_dicts()
+    few = prompt(entry, rows[0], entry.templates[0], rows[1:4])
+    zero = prompt(entry, rows[0], entry.templates[0])
+    assert few.inputs().endswith(zero.inputs())
+    assert few.inputs().count("OPTIONS:") == 4
+    budget = len(tokenizer.encode([few.inputs(num_shots=1)])[0]) + 1
+    assert tokenizer.decode(fit_inputs(few, tokenizer, budget)) == few.inputs(num_shots=1)
+    assert tokenizer.decode(fit_inputs(few, tokenizer, budget - 1)) == zero.inputs()
+
+
+def test_few_shot_windows_are_pure_too(data_folder, tokenizer):
+    spec = pinned(tokenizer, {"templates.num_shots": "2", "lengths.inputs": "256"})
+    one, other = (window_maker(spec, data_folder, tokenizer) for _ in range(2))
+    other.make(5)
+    assert made(one, range(2)) == made(other, range(2))
+
+
+def test_words_are_never_cut():
+    text = "the red lamp"
+    assert [cut_at_word(text, n) for n in (20, 11, 8, 7, 4, 3, 2, 0)] == [
+        "the red lamp", "the red", "the red", "the red", "the", "the", "", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"lengths.inputs": "16"},
+            r"lengths\.inputs is 16; the instructions alone of dataset '\w+' take \d+",
+        ),
+        (
+            {"mixture.datasets.sentiment": "[sst3]"},
+            r"mixture\.datasets\.sentiment names 'sst3'; the catalog has",
+        ),
+        (
+            {"mixture.datasets.misc": "[drop]"},
+            r"names 'drop', which belongs to 'reading_comprehension'; move it",
+        ),
+    ],
+)
+def test_a_spec_that_the_catalog_cannot_serve_is_refused(overrides, message, data_folder, tokenizer):
+    with pytest.raises(SpecError, match=message):
+        window_maker(pinned(tokenizer, overrides), data_folder, tokenizer)
+
+
+def test_a_dataset_without_files_is_named(data_folder, tokenizer):
+    spec = pinned(tokenizer, {"mixture.datasets.misc": "[cola]"})
+    with pytest.raises(DataError, match="dataset 'cola' has no train rows in"):
+        window_maker(spec, data_folder, tokenizer)
+
+
+def test_development_rows_are_the_same_for_every_seed_and_never_trained_on(data_folder):
+    entry = load_catalog()["sst2"]
+    pools = Pools(open_source(str(data_folder)))
+    dev = {row["row"] for row in pools.dev(entry).frame.to_dicts()}
+    assert len(dev) == 12  # a fifth of 60, because 200 are not there
+    for seed in (1, 2):
+        train = [row["row"] for row in pools.train(entry, seed=seed, cap=10**6).frame.to_dicts()]
+        assert sorted([*train, *dev]) == list(range(60))
+    first, second = (pools.train(entry, seed=seed, cap=10).frame["row"].to_list() for seed in (1, 2))
+    assert len(first) == 10
+    assert first != second
