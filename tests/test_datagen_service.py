@@ -75,7 +75,7 @@ def test_evaluation_never_sees_its_query_among_the_exemplars(stub):
     assert len(examples) == 48
     for example in examples:
         assert example.inputs.count("OPTIONS:") == 4
-        assert example.inputs.count(rows[example.row]["sentence"] + "\n") == 1
+        assert example.inputs.count(f'{rows[example.row]["sentence"]}"') == 1
 
 
 def test_lengths_shorten_the_prompt_and_keep_the_options(stub, tokenizer):

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,13 @@ def save_parameters(folder: Path | str, params: Tree) -> None:
     import orbax.checkpoint as ocp
 
     folder = Path(folder).absolute()
+    if folder.exists():
+        raise CheckpointError(f"parameters cannot be written to {folder}: it exists")
     try:
         with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
             checkpointer.save(folder, args=ocp.args.PyTreeSave(params))
     except Exception as err:  # Orbax passes on errors of TensorStore as ValueError and others.
-        for leftover in folder.parent.glob(f"{folder.name}*"):
+        for leftover in (folder, *folder.parent.glob(f"{folder.name}.orbax-checkpoint-tmp*")):
             shutil.rmtree(leftover, ignore_errors=True)
         raise CheckpointError(f"parameters cannot be written to {folder}: {one_line(err)}") from err
 
@@ -133,7 +135,7 @@ def load_into(folder: Path | str, like: Any) -> Any:
     )
 
 
-def _read(folder: Path | str, read: Any) -> Any:
+def _read(folder: Path | str, read: Callable[[Any, Path], Any]) -> Any:
     import orbax.checkpoint as ocp
 
     folder = Path(folder).absolute()
