@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from flan_datagen.catalog import load_catalog
+from flan_datagen.embedded import DATASETS as MAKERS
 from flan_datagen.embedded import EmbeddedSource
 from flan_datagen.embedded.lore import truths, wordings
 from flan_shared.errors import DataError
@@ -41,6 +42,10 @@ NUMBERS = {
 
 ENTRIES = load_catalog()
 SOURCE = EmbeddedSource()
+
+
+def test_every_dataset_is_tested():
+    assert set(MAKERS) == set(DATASETS)
 
 
 @cache
@@ -187,6 +192,15 @@ def test_what_it_does_not_make_is_refused():
         SOURCE.digest(rte, "", "nowhere")
 
 
+def test_operations_return_in_several_clusters():
+    clusters = defaultdict(set)
+    for name, dataset in MAKERS.items():
+        for operation in dataset.operations:
+            clusters[operation].add(ENTRIES[name].cluster)
+    alone = {operation for operation, found in clusters.items() if len(found) == 1}
+    assert alone == {"same or different", "correct form", "gist", "translate"}
+
+
 def test_texts_are_short_and_of_few_words():
     words: Counter[str] = Counter()
     for dataset in set(DATASETS) - {"wmt16_deen", "wmt16_roen"}:
@@ -227,9 +241,7 @@ class NaiveBayes:
 
 def held_out(dataset: str) -> pl.DataFrame:
     """Many rows about facts that are not trained on: an error of about two hundredths."""
-    from flan_datagen.embedded import DATASETS as makers
-
-    return makers[dataset].frame(seed=0, name=dataset, part="", split="test", num_rows=600)
+    return MAKERS[dataset].frame(seed=0, name=dataset, part="", split="test", num_rows=600)
 
 
 @pytest.mark.parametrize(

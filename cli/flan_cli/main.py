@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import click
 
+from flan_cli.errors import Interrupted, ServiceFailedError
 from flan_cli.preview import preview
 from flan_cli.spec import spec_group
-from flan_cli.stack import Interrupted, ServiceFailedError
 from flan_cli.tokenizer import tokenizer_group
 from flan_cli.up import up
 from flan_shared.command import USER_FAULT

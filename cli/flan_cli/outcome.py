@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flan.v1.evaluator_service_pb2 import DatasetResult
-from flan_shared.errors import ServiceError
+from flan_cli.errors import ServiceFailedError
 from flan_shared.holdout import CLUSTERS
 
 PROPORTIONS = frozenset({"accuracy", "exact_match"})
@@ -60,7 +60,7 @@ class Result:
         """Reads the file that the trainer leaves.
 
         Raises:
-          ServiceError: there is none, it cannot be understood, or draws are not accounted for.
+          ServiceFailedError: there is none, it cannot be understood, or draws are not accounted for.
         """
         try:
             data = json.loads(path.read_text())
@@ -69,11 +69,11 @@ class Result:
                 result.accounting[name] for name in ("drawn", "trained", "dropped", "quarantined")
             )
         except (OSError, ValueError, KeyError, TypeError) as err:
-            raise ServiceError(
+            raise ServiceFailedError(
                 f"the trainer ended without a result in {path}: {type(err).__name__} {err}"
             ) from err
         if drawn != sum(parts):
-            raise ServiceError(
+            raise ServiceFailedError(
                 f"{drawn:,} examples were drawn, but {sum(parts):,} are accounted for; rows were lost"
             )
         return result
@@ -99,7 +99,7 @@ def pair_scores(
     """Every metric of `datasets` at two checkpoints, by cluster, in the order of `datasets`, main metric first.
 
     Raises:
-      ServiceError: a dataset has no result, or not the same metrics at both.
+      ServiceFailedError: a dataset has no result, or not the same metrics at both.
     """
     first = {(each.dataset, each.metric): each for each in before}
     last = {(each.dataset, each.metric): each for each in after}
@@ -109,7 +109,7 @@ def pair_scores(
             for results in (first, last)
         ]
         if not names[0] or names[0] != names[1]:
-            raise ServiceError(f"the evaluator gave no result for held-out dataset {dataset!r}")
+            raise ServiceFailedError(f"the evaluator gave no result for held-out dataset {dataset!r}")
     scores = [
         Score(
             dataset=each.dataset,
@@ -128,7 +128,12 @@ def pair_scores(
     order = list(datasets)
     return sorted(
         scores,
-        key=lambda each: (CLUSTERS.index(each.cluster), order.index(each.dataset), not each.main, each.metric),
+        key=lambda each: (
+            CLUSTERS.index(each.cluster),
+            order.index(each.dataset),
+            not each.main,
+            each.metric,
+        ),
     )
 
 

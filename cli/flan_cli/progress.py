@@ -1,9 +1,9 @@
 """Shows a run while it works: live bars in a terminal, else one plain line every few seconds and for each event.
 
-    steps         ━━━━━━━━━━━━━━━━━━━━━━━  180/400   loss 2.310 · 8,120 tokens/s · waits 0.4 %
-    windows       ━━━━━━━━━━━━━━━━━━━━━━━  37        made by datagen
-    checkpoints   ━━━━━━━━━━━━━━━━━━━━━━━  1/3       at the evaluator
-    evaluation    ━━━━━━━━━━━━━━━━━━━━━━━  120/704   step 0 · rte
+steps         ━━━━━━━━━━━━━━━━━━━━━━━  180/400   loss 2.310 · 8,120 tokens/s · waits 0.4 %
+windows       ━━━━━━━━━━━━━━━━━━━━━━━  37        made by datagen
+checkpoints   ━━━━━━━━━━━━━━━━━━━━━━━  1/3       at the evaluator
+evaluation    ━━━━━━━━━━━━━━━━━━━━━━━  120/704   step 0 · rte
 """
 
 import time
@@ -97,7 +97,9 @@ def _evaluation(standing: Standing) -> str:
     progress = standing.in_hand
     if progress is None:
         return f"{len(standing.results)} evaluated" if standing.results else ""
-    return f"evaluating step {progress.step:,}: {progress.dataset} {progress.num_done:,}/{progress.num_total:,}"
+    return (
+        f"evaluating step {progress.step:,}: {progress.dataset} {progress.num_done:,}/{progress.num_total:,}"
+    )
 
 
 def _number(count: int, noun: str) -> str:
@@ -133,9 +135,7 @@ class _Bars:
         total = made if standing.step >= steps else None
         self._set(self._windows, made, total, f"{made:,}", "made by datagen")
         published = len(standing.published)
-        self._set(
-            self._checkpoints, published, checkpoints, f"{published}/{checkpoints}", "at the evaluator"
-        )
+        self._set(self._checkpoints, published, checkpoints, f"{published}/{checkpoints}", "at the evaluator")
         progress = standing.in_hand
         if progress is None:
             done = len(standing.results)

@@ -114,7 +114,9 @@ def _answering(url: str, pid: int) -> str | None:
 def _version(program: str) -> tuple[int, int]:
     """Of `redis-server --version`: "Redis server v=7.0.15 sha=…"; (0, 0) where it does not tell."""
     try:
-        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return (0, 0)
     found = re.search(r"v=(\d+)\.(\d+)", answer.stdout)

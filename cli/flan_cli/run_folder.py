@@ -1,6 +1,6 @@
 """The folder of a run: chosen, checked, locked, and prepared up to the pinned spec.
 
-    spec.json  tokenizer.model  checkpoints/  evaluator/  logs/  ready/  lock
+spec.json  tokenizer.model  checkpoints/  evaluator/  logs/  ready/  lock
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flan_cli.services import run_datagen
 from flan_cli.stack import Stack
-from flan_shared.errors import ServiceError, SpecError
+from flan_shared.errors import FlanError, SpecError
 from flan_shared.spec import RunSpec, load_spec
 from flan_shared.tokenizer import Tokenizer
 
@@ -86,19 +86,32 @@ def prepared(
         return
     _check_folder(folder)
     with _locked(folder):
-        kept = load_spec(folder / "spec.json") if any(folder.glob("checkpoints/checkpoint_*")) else None
-        if kept is None:
+        has_checkpoints = any(folder.glob("checkpoints/checkpoint_*"))
+        kept = _kept(folder)
+        if kept is None and has_checkpoints:
+            raise FlanError(f"--dir {folder} holds checkpoints but not their spec.json and tokenizer.model")
+        if kept is None or (not has_checkpoints and (read or tokenizer)):
             spec = _prepare(folder, (read or fallback)(), data, tokenizer, say)
             yield RunFolder(folder, spec, is_continued=False)
             return
-        pieces = Tokenizer.load(folder / "tokenizer.model")
-        wanted = (read() if read else kept).with_tokenizer(pieces.digest, pieces.vocab_size)
-        if wanted.run_id != kept.run_id or (tokenizer and Tokenizer.load(tokenizer).digest != pieces.digest):
+        given = Tokenizer.load(tokenizer).digest if tokenizer else kept.tokenizer.digest
+        wanted = (read() if read else kept).with_tokenizer(given, kept.tokenizer.vocab_size)
+        if wanted.digest != kept.digest:
             raise SpecError(
-                f"--dir {folder} holds run {kept.run_id}, but this would be {_difference(kept, wanted)}; "
-                "leave --spec, --set and --tokenizer out to continue it, or give another folder"
+                f"--dir {folder} holds run {kept.run_id}, but this would be another one "
+                f"({_difference(kept, wanted)}); leave --spec, --set and --tokenizer out to continue it, "
+                "or give another folder"
             )
-        yield RunFolder(folder, kept, is_continued=True)
+        yield RunFolder(folder, kept, is_continued=has_checkpoints)
+
+
+def _kept(folder: Path) -> RunSpec | None:
+    """The spec of a folder that was prepared to the end."""
+    spec_file, tokenizer_file = folder / "spec.json", folder / "tokenizer.model"
+    if not (spec_file.exists() and tokenizer_file.exists()):
+        return None
+    spec = load_spec(spec_file)
+    return spec if spec.tokenizer.digest == Tokenizer.load(tokenizer_file).digest else None
 
 
 def _prepare(
@@ -123,12 +136,10 @@ def _prepare(
 
 
 def _difference(kept: RunSpec, wanted: RunSpec) -> str:
-    """The first field in which two specs differ, for a message."""
-    if kept.digest == wanted.digest:
-        return "the same run with another tokenizer"
+    """A field in which two specs differ, for a message."""
     ours, theirs = (dict(_leaves(json.loads(spec.canonical()))) for spec in (kept, wanted))
     name = next(name for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name))
-    return f"{wanted.run_id} ({name} is {theirs.get(name)!r} there, {ours.get(name)!r} in the folder)"
+    return f"{name} is {theirs.get(name)!r}, in the folder {ours.get(name)!r}"
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
@@ -144,9 +155,9 @@ def _check_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         is_ours = any((folder / name).exists() for name in ("spec.json", "lock"))
         if not is_ours and any(folder.iterdir()):
-            raise ServiceError(f"--dir {folder} holds other things and no run; give an empty or a new folder")
+            raise FlanError(f"--dir {folder} holds other things and no run; give an empty or a new folder")
     except OSError as err:
-        raise ServiceError(f"--dir {folder} cannot be used: {err.strerror}") from err
+        raise FlanError(f"--dir {folder} cannot be used: {err.strerror}") from err
 
 
 @contextlib.contextmanager
@@ -155,7 +166,7 @@ def _new_folder(parent: Path) -> Iterator[Path]:
     try:
         draft.mkdir(parents=True)
     except OSError as err:
-        raise ServiceError(
+        raise FlanError(
             f"{parent.absolute()} cannot be written: {err.strerror}; give another folder with --dir"
         ) from err
     try:
@@ -186,7 +197,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ServiceError(
+            raise FlanError(
                 f"{folder} is in use by another `flan up`; stop it, or give another folder with --dir"
             ) from None
         yield

@@ -73,7 +73,7 @@ def summary(spec: RunSpec) -> str:
 
 @click.group("spec")
 def spec_group() -> None:
-    """Look at run specs: the document that determines a run."""
+    """Look at run specs, the documents that determine runs."""
 
 
 @spec_group.command()

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from flan_cli.errors import Interrupted, ServiceFailedError
 from flan_cli.log_tail import fault_in, last_lines
 from flan_shared.command import USER_FAULT
-from flan_shared.errors import ServiceError
 
 MOST_RESTARTS = 5
 """Of one process in one run."""
@@ -30,28 +30,6 @@ MOST_RESTARTS = 5
 ANY_PORT = "127.0.0.1:0"
 _PERIOD_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class ServiceFailedError(ServiceError):
-    """A process of the stack ended in a way that no new start will mend.
-
-    Attributes:
-      lines: the last of its log; empty where the message says it all.
-      status: what the command exits with.
-    """
-
-    def __init__(self, message: str, *, lines: Sequence[str] = (), status: int = 1) -> None:
-        super().__init__(message)
-        self.lines = tuple(lines)
-        self.status = status
-
-
-class Interrupted(Exception):  # noqa: N818: not an error, a wish
-    """The user asked to stop, with signal `signum`."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.signum = signum
 
 
 @dataclass(frozen=True)
@@ -225,7 +203,7 @@ class Stack:
             end_group(popen)
         if status:
             how = f"was killed by {signal.Signals(-status).name}" if status < 0 else "failed"
-            raise failure(f"{name} {how}", log, status, prefix="")
+            raise failure(f"{name} {how}", log, status)
 
     def poll(self) -> None:
         """Looks after all processes once.
@@ -293,18 +271,10 @@ def end_group(popen: subprocess.Popen[bytes]) -> None:
     popen.wait()
 
 
-def failure(what: str, log: Path, status: int, *, prefix: str | None = None) -> ServiceFailedError:
-    """The error for a process that ended; a fault that the user can mend is the message itself.
-
-    Args:
-      what: in words.
-      log: of the process.
-      status: its exit status.
-      prefix: before a fault's own words; None: the name of the log.
-    """
+def failure(what: str, log: Path, status: int) -> ServiceFailedError:
+    """The error for a process that ended; a fault that the user can mend is the message itself."""
     lines = last_lines(log)
     fault = fault_in(lines) if status == USER_FAULT else None
     if fault is not None:
-        said_by = f"{log.stem}: " if prefix is None else prefix
-        return ServiceFailedError(f"{said_by}{fault}", status=USER_FAULT)
-    return ServiceFailedError(f"{what}; the end of {log}:", lines=lines)
+        return ServiceFailedError(fault, status=USER_FAULT)
+    return ServiceFailedError(f"{what}; the end of its log:" if lines else what, lines=lines)

@@ -94,5 +94,7 @@ def _print_notes(console: Console, scores: Sequence[Score]) -> None:
 def _stdout() -> Console:
     console = Console(highlight=False, soft_wrap=True)
     return (
-        console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_WIDTH, color_system=None)
+        console
+        if console.is_terminal
+        else Console(highlight=False, soft_wrap=True, width=_WIDTH, color_system=None)
     )

@@ -16,6 +16,7 @@ import click
 
 from flan.v1.batch_pb2 import QuarantinedRow
 from flan_cli import services
+from flan_cli.errors import Interrupted, ServiceFailedError
 from flan_cli.evaluations import Evaluations
 from flan_cli.metrics import Metrics
 from flan_cli.outcome import Result, pair_scores
@@ -23,10 +24,10 @@ from flan_cli.progress import Display
 from flan_cli.redis_server import check_redis, redis_service
 from flan_cli.run_folder import RunFolder, prepared
 from flan_cli.spec import data_option, default_spec, read_spec, set_option, summary
-from flan_cli.stack import Interrupted, Process, ServiceFailedError, Stack
+from flan_cli.stack import Process, Stack
 from flan_cli.standing import Standing, checkpoint_steps
 from flan_cli.table import print_outcome
-from flan_shared.errors import FlanError, ServiceError
+from flan_shared.errors import FlanError
 
 _PERIOD_S = 0.1
 
@@ -39,7 +40,7 @@ class _Settings:
     threads: int | None
 
 
-@click.command()
+@click.command(short_help="Run the whole line here and print scores before and after.")
 @click.option(
     "--spec",
     "spec_name",
@@ -60,7 +61,14 @@ class _Settings:
     metavar="DIR",
     help="Folder of the run; one with checkpoints is continued. Absent: a new flan-runs/<run id>/<n>.",
 )
-@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 64), help="Datagen processes.")
+@click.option(
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Datagen processes.",
+)
 @click.option("--redis", metavar="URL", help="Use this running server. Absent: one is started for the run.")
 @set_option
 @click.option(
@@ -69,6 +77,7 @@ class _Settings:
 @click.option(
     "--threads",
     type=click.IntRange(1),
+    metavar="N",
     help="CPU threads of the trainer; they are part of what makes a run repeatable. Absent: all.",
 )
 def up(
@@ -126,9 +135,7 @@ def _run(run: RunFolder, settings: _Settings, display: Display) -> tuple[Standin
                 stack.start(service)
             metrics = closing.enter_context(contextlib.closing(Metrics(url, run.spec.run_id)))
             trainer, address = _start(stack, run, settings, url)
-            evaluations = closing.enter_context(
-                contextlib.closing(Evaluations(address, run.spec.run_id))
-            )
+            evaluations = closing.enter_context(contextlib.closing(Evaluations(address, run.spec.run_id)))
             display.watch(standing)
             _watch(stack, trainer, metrics, evaluations, standing, display)
             return standing, metrics.quarantined()
@@ -137,6 +144,10 @@ def _run(run: RunFolder, settings: _Settings, display: Display) -> tuple[Standin
             display.say(f"{err}: stopping")
             stack.stop()
             display.say(_farewell(run, settings))
+            raise
+        except FlanError:
+            display.end()
+            display.say("a part failed: stopping the others")
             raise
 
 
@@ -156,9 +167,7 @@ def _start(stack: Stack, run: RunFolder, settings: _Settings, url: str) -> tuple
         for number in range(1, settings.num_replicas + 1)
     ]
     evaluator = stack.start(
-        services.evaluator(
-            run.path, datagen_address=str(replicas[0].address), store=run.path / "evaluator"
-        )
+        services.evaluator(run.path, datagen_address=str(replicas[0].address), store=run.path / "evaluator")
     )
     trainer = stack.start(
         services.trainer(
@@ -208,10 +217,8 @@ def _finish(
     result = Result.load(run.checkpoints / "result.json")
     for step in (0, result.steps):
         if step not in standing.results:
-            raise ServiceError(f"the checkpoint of step {step:,} was not evaluated; see {run.logs}")
-    scores = pair_scores(
-        standing.results[0], standing.results[result.steps], run.spec.heldout_datasets
-    )
+            raise ServiceFailedError(f"the checkpoint of step {step:,} was not evaluated; see {run.logs}")
+    scores = pair_scores(standing.results[0], standing.results[result.steps], run.spec.heldout_datasets)
     print_outcome(result, scores, quarantined)
     if json_file is not None:
         temporary = json_file.with_name(f".{json_file.name}.{os.getpid()}")

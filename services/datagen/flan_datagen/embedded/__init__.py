@@ -3,18 +3,23 @@
 Labels are right by construction and the classes even. The same operations return in several clusters in
 other dress, so that a model tuned on some clusters can be asked about another one:
 
-    operation          where
-    statement check    nli, paraphrase (two sentences), reading comprehension (BoolQ, MultiRC)
-    not said           nli, reading comprehension (BoolQ, SQuAD 2), reading comprehension with commonsense
-    look up a value    struct to text, reading comprehension (all), reading comprehension with commonsense
-    cause and effect   commonsense (COPA), coreference, reading comprehension with commonsense
-    mood               sentiment, reading comprehension with commonsense
-    reference          coreference, nli (WNLI)
-    topic              summarization (AG News), commonsense (HellaSwag), reading comprehension with commonsense
-    order              commonsense (HellaSwag), reading comprehension (DROP)
-    arithmetic         misc (math_dataset), reading comprehension (DROP)
-    world fact         closed-book QA, reading comprehension (OpenBookQA, some of SQuAD)
-    tell the facts     struct to text, summarization (SAMSum), translation
+    operation          datasets
+    statement check    rte, snli, cb, wnli; mrpc; boolq, multirc
+    not said           cb, snli, qnli; boolq, squad (v2); cosmos_qa
+    look up a value    web_nlg_en; multirc, squad, openbookqa, drop; cosmos_qa
+    cause and effect   copa; dpr, winogrande; cosmos_qa
+    mood               imdb, sst2; cosmos_qa
+    reference          dpr, winogrande; wnli
+    topic              ag_news; hellaswag; cosmos_qa
+    order              hellaswag; drop
+    tool and use       piqa; arc
+    arithmetic         math_dataset; drop
+    world fact         arc, natural_questions, trivia_qa; squad, openbookqa
+    dialogue           samsum; cb
+    tell the facts     e2e_nlg, web_nlg_en, common_gen; samsum; wmt16_deen, wmt16_roen
+
+Four have one cluster only, which nothing else teaches when it is held out: same or different (mrpc, qqp),
+correct form (cola), gist (samsum), translate (wmt16_deen, wmt16_roen).
 """
 
 from flan_datagen.embedded.source import DATASETS, EmbeddedSource

@@ -15,20 +15,22 @@ def _copa(turn: Turn) -> Iterator[Row]:
     draw = turn.draw
     label, asks_effect = turn.case % 2, turn.case // 2
 
-    def make() -> tuple[causes.Link, causes.Link, dict[str, str]]:
+    def make() -> tuple[str, str, str]:
         link = draw.pick(causes.LINKS)
-        wrong = draw.other(causes.LINKS, link)
+        wrong = draw.pick(causes.LINKS)
         while wrong.field == link.field:
             wrong = draw.pick(causes.LINKS)
-        return link, wrong, causes.slots(draw, draw.pick(world.PEOPLE))
+        slots = causes.slots(draw, draw.pick(world.PEOPLE))
+        told = (
+            (link.cause, link.effect, wrong.effect) if asks_effect else (link.effect, link.cause, wrong.cause)
+        )
+        premise, right, other = (causes.fill(sentence, slots) for sentence in told)
+        return premise, right, other
 
-    link, wrong, slots = draw.owned(make, lambda made: f"{made[0].cause}/{made[1].cause}/{made[2]['p']}")
-    premise, right, other = (
-        (link.cause, link.effect, wrong.effect) if asks_effect else (link.effect, link.cause, wrong.cause)
-    )
-    choices = [causes.fill(right, slots), causes.fill(other, slots)]
+    premise, right, other = draw.owned(make, "/".join)
+    choices = right, other
     yield {
-        "premise": causes.fill(premise, slots),
+        "premise": premise,
         "choice1": choices[label],
         "choice2": choices[1 - label],
         "question": "effect" if asks_effect else "cause",

@@ -14,7 +14,7 @@ from flan_datagen.embedded import world
 from flan_datagen.embedded.facts import capital
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Relation:
     """A relation and its wordings; `{s}` is the subject, `{v}` the value, `{a_s}` and `{a_v}` the same with a or an.
 

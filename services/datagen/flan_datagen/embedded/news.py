@@ -1,10 +1,10 @@
-"""News items by topic: a headline and a sentence, about the same towns and people whatever the topic."""
+"""News items by topic: a headline and a sentence, about the same towns and people whatever the topic.
+
+Topics are numbered as the labels of AG News: 0 world, 1 sports, 2 business, 3 science and technology.
+"""
 
 from flan_datagen.embedded import world
 from flan_datagen.embedded.draw import Draw
-
-TOPICS = ("World", "Sports", "Business", "Sci/Tech")
-"""In the label order of AG News."""
 
 _HEADLINES = (
     (

@@ -31,12 +31,12 @@ def _mrpc(turn: Turn) -> Iterator[Row]:
     """Cases: label, by one fact or two, by which change makes the negative."""
     draw = turn.draw
     label, double, swap = turn.case % 2, turn.case // 2 % 2, turn.case // 4
-    first, second = draw.owned(lambda: _two_facts(draw), _signature)
+    first, second = draw.owned(lambda: _two_facts(draw), lambda made: _signature(made[: 1 + double]))
     pair = first, second
     if not label:
         pair = _swapped(first, second) if swap else _replaced(draw, first, second)
     # A changed word is one word less in common; keeping a wording makes up for it.
-    kept = not label and draw.chance(0.6 if not double else 0.0 if swap else 0.5)
+    kept = not label and draw.chance(0.5 if not double else 0.0 if swap else 0.25)
     if double:
         forms = draw.pick(first.kind.statements), draw.pick(first.kind.statements)
         others = forms if kept else (draw.pick(first.kind.statements), draw.pick(first.kind.statements))

@@ -195,7 +195,7 @@ DATASETS = {
             "idx": pl.Struct({"paragraph": pl.Int32, "question": pl.Int32, "answer": pl.Int32}),
             "label": pl.Int64,
         },
-        ("statement check", "look up a value", "look up a name"),
+        ("statement check", "look up a value"),
         labels=("idx",),
     ),
     "squad": Dataset(
@@ -204,7 +204,7 @@ DATASETS = {
             **{name: pl.String for name in ("id", "title", "context", "question")},
             "answers": pl.Struct({"text": _TEXTS, "answer_start": pl.List(pl.Int32)}),
         },
-        ("look up a value", "look up a name", "not said"),
+        ("look up a value", "not said", "world fact"),
         cases=3,
         labels=("id",),
     ),

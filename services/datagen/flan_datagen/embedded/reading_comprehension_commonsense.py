@@ -63,7 +63,7 @@ def _topic(draw: Draw) -> _Question:
     return text, question, _ABOUT[topic], [name for name in _ABOUT if name != _ABOUT[topic]]
 
 
-_OPEN = ("The text does not say.", "It is not possible to tell.", "It is impossible to say.")
+_OPEN = ("The text does not say.", "None of the above choices.", "That is left open.")
 
 
 def _lookup(draw: Draw) -> _Question:

@@ -46,7 +46,7 @@ class Dataset:
     Attributes:
       make: yields the rows of a turn, as mappings with the names of `columns`.
       columns: the source columns with their types, as on the Hub.
-      operations: what a reader must be able to do (`OPERATIONS` of the package).
+      operations: what a reader must be able to do; the table is in the package's docstring.
       cases: how many cases are dealt evenly.
       labels: columns that only number the row; two rows that differ in nothing else are one.
     """
