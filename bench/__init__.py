@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print JSON; ratios are taken in one run."""
