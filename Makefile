@@ -35,12 +35,17 @@ format: setup
 proto: setup
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared proto/flan/v1/*.proto
 
-# Writes the exact tested set, with hashes and without addresses. Needs uv.
+# Writes the exact tested set, with hashes and without addresses, and out of it what each image installs. Needs uv.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --no-emit-package flan-shared --no-emit-package flan-datagen \
+  --no-emit-package flan-trainer --no-emit-package flan-evaluator --no-emit-package flan-cli
+
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --no-emit-package flan-shared --no-emit-package flan-datagen --no-emit-package flan-trainer \
-	  --no-emit-package flan-evaluator --no-emit-package flan-cli \
-	  --group dev --group build $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) -o requirements.lock
+	$(COMPILE) --group dev --group build $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) -o requirements.lock
+	for service in datagen trainer evaluator; do \
+	  $(COMPILE) -c requirements.lock services/$$service/pyproject.toml -o services/$$service/requirements.lock || exit; \
+	done
+	echo setuptools | $(COMPILE) -c requirements.lock --group build - -o services/build.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
@@ -35,12 +34,15 @@ def source_of(example: example_pb2.Example) -> str:
 def print_example(console: Console, number: int, example: example_pb2.Example) -> None:
     """Prints one example: where it came from, what the model reads, what it shall write."""
     console.print(Rule(Text(f"{number} · {example.cluster} · {source_of(example)}", "bold"), align="left"))
-    console.print(Padding(Text(example.inputs), (0, 0, 0, 2)))
-    console.print(Text.assemble(("targets     ", "bold"), example.targets))
-    if example.options:
-        console.print(Text.assemble(("options     ", "bold"), " | ".join(example.options)))
+    for line in example.inputs.split("\n"):
+        # The terminal wraps: text that is copied from here has no breaks and spaces of its own.
+        console.print(f"  {line}" if line else "", soft_wrap=True)
+    answers = {"targets": [example.targets], "options": example.options}
     if list(example.references) != [example.targets]:
-        console.print(Text.assemble(("references  ", "bold"), " | ".join(example.references)))
+        answers["references"] = example.references
+    for name, texts in answers.items():
+        if texts:
+            console.print(Text.assemble((f"{name:<12}", "bold"), " | ".join(texts)), soft_wrap=True)
     console.print()
 
 

@@ -68,6 +68,11 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of a pipe left, as in `flan preview rte | head`; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as err:
+        if err.filename is None:
+            raise
+        _say(f"{err.filename}: {err.strerror}")
+        return USER_FAULT
 
 
 def _say(message: str) -> None:

@@ -18,8 +18,8 @@ _Z_95 = 1.959964
 """The 97.5 % point of the normal distribution."""
 
 RULE = (
-    "an effect is seen where the mean change over the datasets exceeds its 95 % interval: each score a proportion "
-    "of n independent examples, before and after as two independent samples"
+    "an effect is seen where the mean change over the datasets exceeds its 95 % interval: binomial errors of the n "
+    "examples, those of before and after added, because both are scores of the same examples"
 )
 
 
@@ -160,7 +160,7 @@ class Verdict:
         """For people: what was seen, and no more."""
         change = self.after - self.before
         figures = (
-            f"mean over {self.num_datasets} datasets {self.before:.1f} -> {self.after:.1f}, "
+            f"mean over {self.num_datasets} dataset{'' if self.num_datasets == 1 else 's'} {self.before:.1f} -> {self.after:.1f}, "
             f"change {change:+.1f} ± {self.noise:.1f}"
         )
         if abs(change) <= self.noise:
@@ -185,8 +185,8 @@ def judge(scores: Sequence[Score]) -> Verdict | None:
     taken = list(proportions.values())
     count = len(taken)
 
-    def half_interval(*parts: str) -> float:
-        variances = [_variance(getattr(score, part), score.n) for score in taken for part in parts]
+    def half_interval(part: str) -> float:
+        variances = [_variance(getattr(score, part), score.n) for score in taken]
         return _Z_95 * math.sqrt(sum(variances)) / count
 
     has_chance = all(score.chance is not None for score in taken)
@@ -195,7 +195,9 @@ def judge(scores: Sequence[Score]) -> Verdict | None:
         num_datasets=count,
         before=sum(score.before for score in taken) / count,
         after=sum(score.after for score in taken) / count,
-        noise=half_interval("before", "after"),
+        # Added, not as the root of squares: a model that always answers "yes" and later always "no" is right on
+        # exactly the other examples, and its change is twice the error of either score.
+        noise=half_interval("before") + half_interval("after"),
         chance=(chance, half_interval("after")) if has_chance else None,
     )
 

@@ -77,7 +77,14 @@ _MENDABLE = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
     metavar="FILE",
     help="What --packed counts tokens with. Absent: one is trained on the spec's training rows.",
 )
-@click.option("--datagen", "address", metavar="HOST:PORT", help="Ask this datagen. Absent: one is started.")
+@click.option(
+    "--datagen",
+    "address",
+    envvar="FLAN_DATAGEN",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Ask this datagen. Absent: one is started.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def preview(
     dataset: str,

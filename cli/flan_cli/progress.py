@@ -27,7 +27,7 @@ class Display:
         """Args:
         console: standard error where not given: standard output is for the result.
         """
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Console(stderr=True, soft_wrap=True)
         self._began = self._drawn = time.monotonic()
         self._standing: Standing | None = None
         self._bars: _Bars | None = None
@@ -43,7 +43,7 @@ class Display:
     def say(self, line: str) -> None:
         """Prints an event, above the bars where there are some."""
         elapsed_s = time.monotonic() - self._began
-        self._console.print(f"{elapsed_s:5.0f} s  {line}", markup=False)
+        self._console.print(f"{elapsed_s:5.0f} s  {line}", markup=False, highlight=False)
 
     def watch(self, standing: Standing) -> None:
         """Shows `standing` from now on."""

@@ -26,6 +26,7 @@ set_option = click.option(
 data_option = click.option(
     "--data",
     envvar="FLAN_DATA",
+    show_envvar=True,
     default=EMBEDDED,
     show_default=True,
     metavar="embedded|DIR",
@@ -82,11 +83,12 @@ def spec_group() -> None:
 @click.option(
     "--data",
     envvar="FLAN_DATA",
+    show_envvar=True,
     metavar="embedded|DIR",
     help="Also look every dataset up in the catalog and in this data.",
 )
 def validate(spec: str, settings: tuple[str, ...], data: str | None) -> None:
-    """Check a run spec; the first fault is named with its field.
+    """Check a run spec; faults are named with their fields.
 
     Without --data only the document itself is checked.
     """
@@ -99,7 +101,7 @@ def validate(spec: str, settings: tuple[str, ...], data: str | None) -> None:
     click.echo(f"{spec} is valid: run {checked.run_id} {summary(checked)}")
 
 
-@spec_group.command()
+@spec_group.command(short_help="Print a run spec with every field.")
 @click.argument("spec", metavar="[FILE|demo|real]", default="demo")
 @set_option
 def show(spec: str, settings: tuple[str, ...]) -> None:

@@ -65,23 +65,20 @@ class Process:
     """A supervised process; `address` once it is ready, `is_done` once its work is complete."""
 
     def __init__(self, service: Service, log: Path) -> None:
+        """Starts it, without waiting."""
         self.service = service
         self.log = log
         self.address: str | None = None
-        self.is_ready = False
         self.is_done = False
         self._restarts = 0
-        self._popen: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
+        self._launch()
 
     @property
     def pid(self) -> int:
         """Of the process that runs now."""
-        assert self._popen is not None
         return self._popen.pid
 
-    def launch(self) -> None:
-        """Starts it, without waiting."""
+    def _launch(self) -> None:
         self.is_ready = False
         self._started = time.monotonic()
         self._popen = spawn(self.service.command(self.address or ANY_PORT), self.log)
@@ -92,7 +89,6 @@ class Process:
         Raises:
           ServiceFailedError: it failed, did not get ready in time, or was killed too often.
         """
-        assert self._popen is not None
         if self.is_done:
             return None
         status = self._popen.poll()
@@ -112,12 +108,11 @@ class Process:
                 f"{name} {what} after {MOST_RESTARTS} new starts; it is not started again", self.log, status
             )
         self._restarts += 1
-        self.launch()
+        self._launch()
         return f"{name} {what}; started again ({self._restarts} of {MOST_RESTARTS})"
 
     def stop(self, *, now: Callable[[], bool]) -> None:
         """Ends it and whatever it started: SIGTERM, then SIGKILL at the limit or as soon as `now`."""
-        assert self._popen is not None
         limit = time.monotonic() + self.service.stop_limit_s
         if self._popen.poll() is None:
             self._popen.terminate()
@@ -128,7 +123,6 @@ class Process:
     def _look_for_address(self) -> None:
         if self.is_ready:
             return
-        assert self._popen is not None
         address = self.service.ready(self._popen.pid)
         if address is not None:
             self.address, self.is_ready = address, True
@@ -157,8 +151,8 @@ class Stack:
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         for signum in _SIGNALS:
-            # Whoever started us under nohup wants us to go on.
-            if signal.getsignal(signum) is not signal.SIG_IGN:
+            # Under nohup a run goes on. A shell lets its background jobs ignore SIGINT too, but there it is a wish.
+            if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
                 self._previous[signum] = signal.signal(signum, self._handle)
         return self
 
@@ -179,7 +173,6 @@ class Stack:
           Interrupted: the user asked to stop.
         """
         process = Process(service, self._logs / f"{service.name}.log")
-        process.launch()
         self._processes.append(process)
         while not (process.is_ready or process.is_done):
             self.poll()

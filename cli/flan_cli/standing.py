@@ -59,7 +59,9 @@ class Standing:
             case "restart":
                 self._attempts += 1
                 # The first claim is how every run begins.
-                return f"trainer claimed the run again: {entry['reason']}" if self._attempts > 1 else None
+                return (
+                    f"the trainer took the run up again ({entry['reason']})" if self._attempts > 1 else None
+                )
         return None
 
     def evaluation(self, event: Event) -> str | None:

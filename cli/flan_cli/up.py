@@ -69,7 +69,13 @@ class _Settings:
     metavar="N",
     help="Datagen processes.",
 )
-@click.option("--redis", metavar="URL", help="Use this running server. Absent: one is started for the run.")
+@click.option(
+    "--redis",
+    envvar="FLAN_REDIS",
+    show_envvar=True,
+    metavar="URL",
+    help="Use this running server. Absent: one is started for the run.",
+)
 @set_option
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Also write the result here."

@@ -1,8 +1,8 @@
 """The command line of the trainer: one process trains one run, and ends when the run is complete."""
 
-import contextlib
 import logging
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from flan_shared.line import connect
 from flan_shared.line.connect import check_server
 from flan_shared.serving import Server, write_ready_file
 from flan_shared.spec import RunSpec, load_spec
+from flan_shared.telemetry import event
 from flan_shared.tokenizer import Tokenizer
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import SavedCursor, latest_cursor
@@ -24,6 +25,8 @@ from flan_trainer.status import SERVICE, Status, TrainerServicer
 from flan_trainer.threads import available_threads, fix_threads
 
 _log = logging.getLogger(__name__)
+
+_TIDY_TRIES = 10
 
 
 @click.command(help=__doc__)
@@ -135,14 +138,24 @@ def _train(
         # The newer trainer removes this one's keys.
         raise
     except FlanError:
-        with contextlib.suppress(redis.RedisError):
-            link.close()
+        _tidy(link)
         raise
     finally:
         publisher.close()
-    link.close()
+    _tidy(link)
     if outcome is not None:
         write_result(checkpoints / "result.json", spec, outcome)
+
+
+def _tidy(link: Link) -> None:
+    """Removes this attempt's keys; a Redis that is away may come back with them, so it is given a while."""
+    for _ in range(_TIDY_TRIES):
+        try:
+            link.close()
+            return
+        except redis.RedisError as err:
+            event(_log, "keys could not be removed", level=logging.WARNING, cause=err)
+            time.sleep(1)
 
 
 if __name__ == "__main__":
