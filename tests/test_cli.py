@@ -57,7 +57,7 @@ def test_shown_run_id_is_that_of_the_document_not_of_its_layout(flan, tmp_path):
         ("train.steps=many", "train.steps"),
         ("lengths.inputs=3", "lengths.inputs"),
         ("heldout={sentiment: [sst2]}", "mixture.datasets.sentiment"),
-        ("heldout={paraphrase: [mrpc], commonsense: [copa]}", "mixture.datasets.commonsense"),
+        ("mixture.datasets={paraphrase: [mrpc]}", "mixture.datasets.paraphrase"),
         ("train.steps", "--set 'train.steps'"),
     ],
 )

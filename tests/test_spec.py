@@ -53,6 +53,11 @@ def test_exponents_are_numbers_as_in_yaml_1_2():
             r"mixture\.datasets\.paraphrase trains on mrpc, .* too close to the held-out cluster 'nli'",
         ),
         ({"mixture.datasets.sentiment": "[sst2, sst2]"}, r"mixture\.datasets lists 'sst2' more than once"),
+        (
+            {"schedule": "{name: linear, warmup_steps: 12}"},
+            r"schedule\.warmup_steps is 12, but a linear schedule ends at train\.steps = 12",
+        ),
+        ({"train.steps": "[1" + ", 1" * 99 + "]"}, r"train\.steps is \[1, 1.{50,60}…; it should be"),
         ({"seed.x": "1"}, r"'seed' has no fields of its own"),
     ],
 )

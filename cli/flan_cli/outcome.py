@@ -159,8 +159,9 @@ class Verdict:
     def sentence(self) -> str:
         """For people: what was seen, and no more."""
         change = self.after - self.before
+        datasets = f"{self.num_datasets} dataset{'' if self.num_datasets == 1 else 's'}"
         figures = (
-            f"mean over {self.num_datasets} dataset{'' if self.num_datasets == 1 else 's'} {self.before:.1f} -> {self.after:.1f}, "
+            f"mean over {datasets} {self.before:.1f} -> {self.after:.1f}, "
             f"change {change:+.1f} ± {self.noise:.1f}"
         )
         if abs(change) <= self.noise:

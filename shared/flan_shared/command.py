@@ -1,5 +1,6 @@
 """What the command lines of all services share: options, logging, faults as one line, and SIGTERM."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -58,13 +59,30 @@ def run_group(group: click.Group | click.Command, prefix: str) -> None:
 
 
 def stop_event() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; the second one kills as usual."""
+    """An event that SIGTERM and SIGINT set; the second one of a kind kills as usual. For the main thread.
+
+    A handler in Python runs only when the main thread comes to it, which a main thread that waits for this very
+    event may never do (the signal may meet another thread, or the moment before the wait), and `Event.set` in a
+    handler can lock up with the `wait` it interrupted. So the interpreter's signal handler in C writes to a pipe
+    and a thread sets the event.
+    """
     stop = threading.Event()
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
 
     def request(signum: int, _frame: object) -> None:
         signal.signal(signum, signal.SIG_DFL)
+        # Once more by hand: an event loop that ran in the main thread may have taken the wakeup away.
+        with contextlib.suppress(BlockingIOError):
+            os.write(write_end, bytes([signum]))
+
+    def watch() -> None:
+        while os.read(read_end, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+            pass
         stop.set()
 
+    threading.Thread(target=watch, name="signals", daemon=True).start()
     signal.signal(signal.SIGTERM, request)
     signal.signal(signal.SIGINT, request)
     return stop

@@ -22,6 +22,10 @@ ClusterName = Literal[CLUSTERS]
 DatasetsByCluster = dict[ClusterName, Annotated[tuple[str, ...], Field(min_length=1)]]
 
 
+_LONGEST_VALUE = 60
+"""Characters of a wrong value that a message shows."""
+
+
 class _Part(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -178,7 +182,7 @@ class RunSpec(_Part):
     @model_validator(mode="after")
     def _heldout_is_not_trained(self) -> "RunSpec":
         for heldout in self.heldout:
-            for cluster in excluded_clusters(heldout) & set(self.mixture.datasets):
+            for cluster in sorted(excluded_clusters(heldout) & set(self.mixture.datasets)):
                 reason = (
                     "is held out"
                     if cluster == heldout
@@ -188,6 +192,15 @@ class RunSpec(_Part):
                     f"mixture.datasets.{cluster} trains on {', '.join(self.mixture.datasets[cluster])}, "
                     f"but {cluster!r} {reason}; remove it or hold out another cluster"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _some_update_moves(self) -> "RunSpec":
+        if self.schedule.name == "linear" and self.schedule.warmup_steps >= self.train.steps:
+            raise ValueError(
+                f"schedule.warmup_steps is {self.schedule.warmup_steps}, but a linear schedule ends at "
+                f"train.steps = {self.train.steps}: the rate would stay near 0; give fewer than {self.train.steps}"
+            )
         return self
 
     def canonical(self) -> str:
@@ -323,7 +336,12 @@ def _sentence(fault: Any) -> str:
             message = str(fault["ctx"]["error"])
             return f"{field}.{message}" if place else message
         case _:
-            return f"{field} is {json.dumps(fault['input'])}; {expected.replace('input should', 'it should')}"
+            return f"{field} is {_shown(fault['input'])}; {expected.replace('input should', 'it should')}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def _fields_at(place: list[str]) -> list[str]:

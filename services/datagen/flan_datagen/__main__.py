@@ -26,7 +26,8 @@ from flan_shared.spec import RunSpec, load_spec
 from flan_shared.telemetry import event
 from flan_shared.tokenizer import Tokenizer
 
-_log = logging.getLogger(__name__)
+# Not __name__: that is __main__ here, outside of the project's loggers.
+_log = logging.getLogger("flan_datagen")
 
 _TEXT_ROWS = 2000
 """Rows of each dataset that a tokenizer is trained on: enough for its words, and quick."""

@@ -114,8 +114,9 @@ class Replica:
         try:
             held = self._claim(keys, attempt) or self._read(keys, attempt, BLOCK_MS // num_runs)
         except redis.ResponseError as err:
-            # The group is made with the first ticket; it may also have gone with its attempt. Look again.
-            if "NOGROUP" not in str(err):
+            # The stream goes with its attempt, also while a replica waits in it (Redis 7.0 says UNBLOCKED then,
+            # later versions and Valkey NOGROUP). Look again.
+            if not str(err).startswith(("NOGROUP", "UNBLOCKED")):
                 raise LineError(f"tickets of run {run!r}: {err}") from err
             return False
         if held is not None:

@@ -24,7 +24,8 @@ from flan_trainer.lock import lock_folder
 from flan_trainer.status import SERVICE, Status, TrainerServicer
 from flan_trainer.threads import available_threads, fix_threads
 
-_log = logging.getLogger(__name__)
+# Not __name__: that is __main__ here, outside of the project's loggers.
+_log = logging.getLogger("flan_trainer")
 
 _TIDY_TRIES = 10
 
