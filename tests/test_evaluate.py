@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -269,7 +270,23 @@ def test_watcher_with_a_deadline_is_let_go_and_the_work_goes_on(step_0, tmp_path
         assert len(results_of(evaluated(client))) == 3
 
 
-def test_too_many_watchers_are_refused_and_short_calls_still_answered(step_0, tmp_path):
+def test_checkpoint_in_hand_is_finished_and_then_the_newest_comes_first(step_0, tmp_path):
+    with serving_datagen() as (datagen, address), running_evaluator(tmp_path, address) as client:
+        datagen.gate.clear()
+        client.PublishCheckpoint(step_0.pieces())
+        assert datagen.asked.wait(30)
+        for step in (2, 4, 6):
+            client.PublishCheckpoint(step_0.changed(step=step).pieces())
+        datagen.gate.set()
+        for step in (2, 4, 6):
+            evaluated(client, step=step)
+
+        results = client.ListResults(ListResultsRequest(run=RUN)).results
+    order = sorted({(result.evaluated_at.ToNanoseconds(), result.step) for result in results})
+    assert list(dict.fromkeys(step for _, step in order)) == [0, 6, 4, 2]
+
+
+def test_too_many_watchers_are_refused_until_some_go(step_0, tmp_path):
     with serving_datagen() as (datagen, address), running_evaluator(tmp_path, address) as client:
         datagen.gate.clear()
         client.PublishCheckpoint(step_0.pieces())
@@ -281,6 +298,22 @@ def test_too_many_watchers_are_refused_and_short_calls_still_answered(step_0, tm
         assert len(client.ListCheckpoints(ListCheckpointsRequest(), timeout=10).checkpoints) == 1
         for watcher in watchers:
             watcher.cancel()
+
+        ticking = threading.Event()
+        while failed_to_join(client):
+            ticking.wait(0.05)
+
+
+def failed_to_join(client) -> bool:
+    call = client.Evaluate(EvaluateRequest(run=RUN), timeout=60)
+    try:
+        next(call)
+    except grpc.RpcError as err:
+        if err.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise
+        return True
+    call.cancel()
+    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -356,16 +389,20 @@ def test_evaluator_is_healthy_until_it_is_told_to_stop_and_then_ends_its_watcher
         assert process.process.wait(30) == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--store", "/dev/null/store"], "store /dev/null/store cannot be used: Not a directory"),
-        (["--store", "STORE", "--listen", "nowhere.invalid:0"], "cannot listen on nowhere.invalid:0"),
-    ],
-)
-def test_fault_at_the_start_is_one_line_and_status_2(tmp_path, arguments, says):
-    arguments = [str(tmp_path / "store") if argument == "STORE" else argument for argument in arguments]
+def test_fault_at_the_start_is_one_line_and_status_2(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for arguments, says in (
+            (["--store", "/dev/null/store"], "store /dev/null/store cannot be used: Not a directory"),
+            (
+                ["--store", str(tmp_path), "--listen", address],
+                f"cannot listen on {address}: the port is taken",
+            ),
+        ):
+            check_fault(arguments, says)
 
+
+def check_fault(arguments: list[str], says: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "flan_evaluator", "--datagen", "127.0.0.1:1", *arguments],
         capture_output=True,

@@ -7,7 +7,7 @@ import threading
 
 import grpc
 import pytest
-from evaluator_parts import make_checkpoint, running_evaluator, tiny_spec
+from evaluator_parts import Checkpoint, make_checkpoint, running_evaluator, tiny_spec
 
 from flan.v1.checkpoint_pb2 import CheckpointFile
 from flan.v1.evaluator_service_pb2 import ListCheckpointsRequest, PublishCheckpointRequest
@@ -169,6 +169,20 @@ def test_lying_description_of_the_parameters_is_found(client, checkpoint):
     code, _ = refused(client, lying.pieces())
 
     assert code == grpc.StatusCode.DATA_LOSS
+
+
+@pytest.mark.usefixtures("untouched")
+def test_files_that_are_no_parameters_are_refused(client, checkpoint):
+    manifest, contents = checkpoint.changed().manifest, list(checkpoint.contents)
+    for number, file in enumerate(manifest.files):
+        if file.path.startswith("params/"):
+            contents[number] = b"{}"
+            file.size_bytes, file.sha256 = 2, hashlib.sha256(b"{}").hexdigest()
+
+    code, details = refused(client, Checkpoint(manifest, tuple(contents)).pieces())
+
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "cannot be used" in details
 
 
 @pytest.mark.usefixtures("untouched")

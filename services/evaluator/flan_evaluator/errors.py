@@ -1,7 +1,6 @@
 """What the evaluator refuses, and the gRPC status that tells a client so."""
 
 import errno
-import threading
 
 import grpc
 
@@ -85,11 +84,3 @@ def of_disk(err: OSError, what: str) -> CheckpointError:
             f"{what} cannot be stored: {err.strerror}; free space in the evaluator's store and publish again"
         )
     return CheckpointError(f"{what} cannot be stored: {err.strerror or err}")
-
-
-def check_running(stopping: threading.Event) -> None:
-    """Raises:
-    StoppingError: `stopping` is set.
-    """
-    if stopping.is_set():
-        raise StoppingError("the evaluator is going down; ask again once it is back")

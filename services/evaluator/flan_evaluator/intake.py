@@ -27,6 +27,7 @@ from flan_evaluator.errors import (
 from flan_evaluator.manifest import PARAMETERS, check_manifest
 from flan_evaluator.store import MANIFEST, Store
 from flan_shared.checkpoint import describe, load_parameters, parameters_digest
+from flan_shared.errors import CheckpointError
 from flan_shared.telemetry import event
 
 MAX_PIECE_BYTES = 2**20
@@ -163,7 +164,10 @@ def _next_chunk(pieces: Iterator[PublishCheckpointRequest], path: str, missing: 
 
 def _check_parameters(folder: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
     # The digests of the files say that they arrived; this one says that they are the parameters meant.
-    parameters = load_parameters(folder / PARAMETERS)
+    try:
+        parameters = load_parameters(folder / PARAMETERS)
+    except CheckpointError as err:
+        raise ManifestError(f"the files in {PARAMETERS}/ arrived whole but cannot be used: {err}") from err
     digest = parameters_digest(parameters)
     if digest != manifest.parameters_digest:
         raise TransferError(
