@@ -23,8 +23,9 @@ class RedisServer:
         self._process: subprocess.Popen | None = None
 
     def start(self, *arguments: str) -> None:
+        binary = os.environ.get("FLAN_TEST_REDIS") or get_binary_path()
         command = [
-            os.environ.get("FLAN_TEST_REDIS") or get_binary_path(), "--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", self.folder,
+            binary, "--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", self.folder,
             "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", *arguments,
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

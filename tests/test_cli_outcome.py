@@ -25,6 +25,7 @@ RESULT = {
     "loss_first": 8.25,
     "loss_last": 2.5,
     "accounting": ACCOUNTING,
+    "windows": 3,
 }
 
 

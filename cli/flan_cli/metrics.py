@@ -53,7 +53,8 @@ class Metrics:
         except redis.RedisError:
             return []
         rows = [QuarantinedRow.FromString(fields[b"row"]) for _, fields in entries if b"row" in fields]
-        once = {(row.dataset, row.row): row for row in rows}
+        # Backwards, so that the first draw of a row is kept.
+        once = {(row.dataset, row.row): row for row in reversed(rows)}
         return [once[key] for key in sorted(once)]
 
     def close(self) -> None:

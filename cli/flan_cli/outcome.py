@@ -51,6 +51,8 @@ class Result:
     final_digest: str
     seconds: float
     steps: int
+    windows: int
+    """Windows of which a batch was trained on; what later ones set aside is in no count."""
     loss_first: float
     loss_last: float
     accounting: Mapping[str, int]

@@ -123,7 +123,7 @@ def _prepare(
     spec_file.write_text(spec.canonical())
     with Stack(folder / "logs", say=say) as stack:
         say(f"checking the spec against the data ({data})")
-        run_datagen(stack, "check", data=data, spec=spec_file)
+        run_datagen(stack, "check", data=data, spec=spec_file, tokenizer=tokenizer)
         if given is None:
             say(f"training a tokenizer of {spec.tokenizer.vocab_size:,} pieces")
             run_datagen(stack, "tokenizer", data=data, spec=spec_file, out=tokenizer_file)

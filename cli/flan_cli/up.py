@@ -225,7 +225,8 @@ def _finish(
         if step not in standing.results:
             raise ServiceFailedError(f"the checkpoint of step {step:,} was not evaluated; see {run.logs}")
     scores = pair_scores(standing.results[0], standing.results[result.steps], run.spec.heldout_datasets)
-    print_outcome(result, scores, quarantined)
+    counted = [row for row in quarantined if row.window < result.windows]
+    print_outcome(result, scores, counted)
     if json_file is not None:
         temporary = json_file.with_name(f".{json_file.name}.{os.getpid()}")
         temporary.write_text(json.dumps(result.to_json(scores), indent=2) + "\n")

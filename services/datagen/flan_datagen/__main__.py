@@ -15,7 +15,7 @@ from flan_datagen.pool import Pools
 from flan_datagen.produce import Replica
 from flan_datagen.serve import SERVICE, DatagenServicer
 from flan_datagen.sources import open_source
-from flan_datagen.window import WindowMaker, heldout_entries, mixture_entries
+from flan_datagen.window import WindowMaker, check_lengths, heldout_entries, mixture_entries
 from flan_shared import tokenizer
 from flan_shared.command import listen_options, one_line_faults, run_group, stop_event
 from flan_shared.errors import FlanError
@@ -108,10 +108,15 @@ def serve(
 @main.command()
 @_data
 @_spec
+@click.option(
+    "--tokenizer", "tokenizer_file", help="SentencePiece model file; with it the lengths are checked."
+)
 @one_line_faults("flan_datagen")
-def check(data: str, spec_file: str) -> None:
+def check(data: str, spec_file: str, tokenizer_file: str | None) -> None:
     """Checks a run spec against the catalog, and that the data can be read."""
     spec = load_spec(spec_file)
+    if tokenizer_file is not None:
+        check_lengths(spec, mixture_entries(spec), Tokenizer.load(tokenizer_file))
     pools = Pools(open_source(data))
     for entry in mixture_entries(spec):
         pools.train(entry, seed=spec.seed, cap=spec.mixture.cap)
@@ -139,6 +144,7 @@ def train_tokenizer(data: str, spec_file: str, out: Path, vocab_size: int | None
             texts += row["options"] or []
         texts += [part for template in entry.templates for part in (template.inputs, template.targets)]
     model = tokenizer.train(texts, vocab_size or spec.tokenizer.vocab_size)
+    check_lengths(spec, mixture_entries(spec), model)
     temporary = out.with_name(f"{out.name}.{os.getpid()}")
     try:
         temporary.write_bytes(model.model)

@@ -1,7 +1,7 @@
 """One window of a run, from draws to the bytes on the line: a pure function of (spec, source, window)."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from flan_datagen.catalog import Entry, load_catalog
 from flan_datagen.fit import fit_inputs, with_eos
 from flan_datagen.mixture import Draws, Mixture, Stream
 from flan_datagen.pack import deal, pack
-from flan_datagen.pool import Pool, Pools, row_name
+from flan_datagen.pool import Pools, row_name
 from flan_datagen.render import Prompt, drawable_templates, prompt
 from flan_shared.errors import SpecError
 from flan_shared.line import PackedBatch
@@ -71,16 +71,8 @@ class WindowMaker:
         self._pools = [
             pools.train(entry, seed=spec.seed, cap=spec.mixture.cap) for entry in mixture_entries(spec)
         ]
-        self._templates = [
-            drawable_templates(
-                pool.entry,
-                per_dataset=spec.templates.per_dataset,
-                turned_around=spec.templates.turned_around,
-            )
-            for pool in self._pools
-        ]
-        for pool, templates in zip(self._pools, self._templates, strict=True):
-            _check_lengths(spec, pool, templates, tokenizer)
+        self._templates = [_templates(spec, pool.entry) for pool in self._pools]
+        check_lengths(spec, [pool.entry for pool in self._pools], tokenizer)
         self._mixture = Mixture(
             [
                 Stream(pool.entry.id, len(pool), len(templates), min(len(pool), spec.mixture.rate_maximum))
@@ -216,6 +208,28 @@ def heldout_entries(spec: RunSpec) -> list[Entry]:
     return [_entry(cluster, name, "heldout") for cluster, name in _named(spec.heldout)]
 
 
+def check_lengths(spec: RunSpec, entries: Sequence[Entry], tokenizer: Tokenizer) -> None:
+    """Even empty fields need the instruction: where no template of a dataset fits, no example ever would.
+
+    Raises:
+      SpecError: `lengths.inputs` is too small for a dataset; the message names both.
+    """
+    for entry in entries:
+        empty = {**dict.fromkeys(entry.fields, ""), "answer": "", "options": "\n".join(entry.options)}
+        texts = [entry.templates[index].render(empty)[0] for index in _templates(spec, entry)]
+        shortest = min(len(ids) for ids in tokenizer.encode(texts)) + 1
+        if shortest >= spec.lengths.inputs:
+            raise SpecError(
+                f"lengths.inputs is {spec.lengths.inputs}; the instructions alone of dataset {entry.id!r} "
+                f"take {shortest} tokens: give at least {2 * shortest}"
+            )
+
+
+def _templates(spec: RunSpec, entry: Entry) -> list[int]:
+    policy = spec.templates
+    return drawable_templates(entry, per_dataset=policy.per_dataset, turned_around=policy.turned_around)
+
+
 def _named(datasets: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     # By name, not in the spec's order: what the draws are must not hang on how a list was written.
     return sorted((cluster, name) for cluster, names in datasets.items() for name in names)
@@ -231,16 +245,3 @@ def _entry(cluster: str, name: str, field: str) -> Entry:
             f"{field}.{cluster} names {name!r}, which belongs to {catalog[name].cluster!r}; move it there"
         )
     return catalog[name]
-
-
-def _check_lengths(spec: RunSpec, pool: Pool, templates: list[int], tokenizer: Tokenizer) -> None:
-    """Even empty fields need the instruction: where no template of a dataset fits, no example ever would."""
-    entry = pool.entry
-    empty = {**dict.fromkeys(entry.fields, ""), "answer": "", "options": "\n".join(entry.options)}
-    texts = [entry.templates[index].render(empty)[0] for index in templates]
-    shortest = min(len(ids) for ids in tokenizer.encode(texts)) + 1
-    if shortest >= spec.lengths.inputs:
-        raise SpecError(
-            f"lengths.inputs is {spec.lengths.inputs}; the instructions alone of dataset {entry.id!r} "
-            f"take {shortest} tokens: give at least {2 * shortest}"
-        )

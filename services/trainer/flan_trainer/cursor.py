@@ -63,6 +63,11 @@ class Cursor:
         )
 
     @property
+    def windows_begun(self) -> int:
+        """Windows of which a batch was taken; what later windows set aside is not counted here."""
+        return self.window + (self.batch > 1)
+
+    @property
     def balanced(self) -> bool:
         """Whether every draw is accounted for."""
         return self.drawn == self.trained + self.dropped + self.quarantined

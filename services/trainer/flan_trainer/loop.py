@@ -189,6 +189,7 @@ def write_result(path: Path, spec: RunSpec, outcome: Outcome) -> None:
         "final_digest": outcome.digest,
         "seconds": round(cursor.seconds, 3),
         "steps": outcome.step,
+        "windows": cursor.windows_begun,
         "loss_first": sum(cursor.first_losses) / len(cursor.first_losses),
         "loss_last": sum(cursor.last_losses) / len(cursor.last_losses),
         "accounting": {
