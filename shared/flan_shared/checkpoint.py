@@ -6,6 +6,7 @@ process may look at digests before it has set up jax.
 """
 
 import contextlib
+import functools
 import hashlib
 import logging
 import shutil
@@ -103,10 +104,8 @@ def load_parameters(folder: Path | str) -> dict[str, Any]:
     import orbax.checkpoint as ocp
 
     def read(checkpointer: ocp.Checkpointer, folder: Path) -> Any:
-        stored = checkpointer.metadata(folder).item_metadata
-        if stored is None:
-            raise FileNotFoundError("it holds no tree of arrays")
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored.tree)
+        stored = _stored_tree(checkpointer, folder)
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored)
         return checkpointer.restore(folder, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
 
     return _read(folder, read)
@@ -124,15 +123,38 @@ def load_into(folder: Path | str, like: Any) -> Any:
     """
     import orbax.checkpoint as ocp
 
-    return _read(
-        folder,
-        lambda checkpointer, folder: checkpointer.restore(
-            folder,
-            args=ocp.args.PyTreeRestore(
-                item=like, restore_args=ocp.checkpoint_utils.construct_restore_args(like)
-            ),
-        ),
-    )
+    def read(checkpointer: ocp.Checkpointer, folder: Path) -> Any:
+        found, expected = _shapes(_stored_tree(checkpointer, folder)), _shapes(like)
+        for path in sorted(found.keys() | expected.keys()):
+            if found.get(path) != expected.get(path):
+                raise ValueError(
+                    f"{path} in it is {found.get(path, 'missing')}, "
+                    f"but the model has {expected.get(path, 'no such parameter')}"
+                )
+        placed = ocp.checkpoint_utils.construct_restore_args(like)
+        return checkpointer.restore(folder, args=ocp.args.PyTreeRestore(item=like, restore_args=placed))
+
+    return _read(folder, read)
+
+
+def _stored_tree(checkpointer: Any, folder: Path) -> Any:
+    stored = checkpointer.metadata(folder).item_metadata
+    if stored is None:
+        raise FileNotFoundError("it holds no tree of arrays")
+    return stored.tree
+
+
+def _shapes(tree: Any) -> dict[str, str]:
+    """`{type}{extents}` of every leaf by path; in the files named tuples are dicts and tuples are lists."""
+    import jax
+
+    def name(key: Any) -> str:
+        return str(next(vars(key)[kind] for kind in ("key", "name", "idx") if kind in vars(key)))
+
+    return {
+        "/".join(map(name, keys)): f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+        for keys, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _read(folder: Path | str, read: Callable[[Any, Path], Any]) -> Any:
@@ -159,11 +181,25 @@ def one_line(err: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
-    # Orbax writes the traceback of a failed write to stderr, from its own threads, before it raises it.
+    """Keeps to the exception what Orbax otherwise also tells stderr when reading or writing fails.
+
+    It logs the traceback from its own threads. And it closes its event loop at the first array that fails; the
+    others then report to a closed loop, which Python can only hand to `sys.unraisablehook`.
+    """
     logger = logging.getLogger("absl")
-    level = logger.level
+    level, hook = logger.level, sys.unraisablehook
     logger.setLevel(logging.CRITICAL)
+    if getattr(hook, "func", None) is not _unless_loop_is_closed:
+        sys.unraisablehook = functools.partial(_unless_loop_is_closed, hook)
     try:
         yield
+        # Not after a failure: the last arrays may report when all is over.
+        sys.unraisablehook = hook
     finally:
         logger.setLevel(level)
+
+
+def _unless_loop_is_closed(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    known = isinstance(unraisable.exc_value, RuntimeError) and unraisable.object is None
+    if not (known and str(unraisable.exc_value) == "Event loop is closed"):
+        hook(unraisable)
