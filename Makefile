@@ -31,7 +31,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Regenerates the stubs; tests/test_stubs.py fails where they differ from proto/.
+# Regenerates the stubs; tests/test_layout.py fails where they differ from proto/.
 proto: setup
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared proto/flan/v1/*.proto
 

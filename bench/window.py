@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from flan_datagen.digest import source_digest
 from flan_datagen.pool import Pools
 from flan_datagen.sources import open_source
 from flan_datagen.window import WindowMaker, mixture_entries
@@ -61,8 +60,7 @@ def _open(data: str, spec_file: str):
             texts += [row[name] for name in entry.fields if row[name]]
     tokenizer = train(texts, spec.tokenizer.vocab_size)
     spec = spec.with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
-    digest = source_digest(pools.source, mixture_entries(spec), tokenizer)
-    return spec, WindowMaker(spec, pools, tokenizer, digest), tokenizer
+    return spec, WindowMaker(spec, pools, tokenizer), tokenizer
 
 
 def _measure(maker: WindowMaker, tokenizer: Tokenizer, window: int) -> tuple[float, float]:

@@ -8,11 +8,10 @@ from pathlib import Path
 import redis
 from specs import small_spec
 
-from flan_datagen.digest import source_digest
 from flan_datagen.pool import Pools
 from flan_datagen.produce import Replica
 from flan_datagen.sources import open_source
-from flan_datagen.window import WindowMaker, mixture_entries
+from flan_datagen.window import WindowMaker
 from flan_shared.line import PackedBatch, connect, encode_batch
 from flan_shared.spec import RunSpec
 from flan_shared.tokenizer import Tokenizer
@@ -27,10 +26,7 @@ def pinned(tokenizer: Tokenizer, overrides: dict[str, str] | None = None) -> Run
 
 def window_maker(spec: RunSpec, data: Path, tokenizer: Tokenizer) -> WindowMaker:
     """Opens `data` as a replica does."""
-    source = open_source(str(data))
-    return WindowMaker(
-        spec, Pools(source), tokenizer, source_digest(source, mixture_entries(spec), tokenizer)
-    )
+    return WindowMaker(spec, Pools(open_source(str(data))), tokenizer)
 
 
 class Replicas:

@@ -116,10 +116,17 @@ SAVE_TOO_MUCH = """
     folder = Path(sys.argv[1])
     write(folder, 3)
     draws = np.random.default_rng(0)
-    def items(partial):
-        save_parameters(partial / "params", {"kernel": draws.normal(size=(1024, 1024)).astype(np.float32)})
+    # Many arrays: all are under way when the first one fails.
+    tree = {f"layers_{n}": draws.normal(size=(300, 300)).astype(np.float32) for n in range(40)}
     try:
-        write_checkpoint(folder, step=4, spec_digest=SPEC, cursor={}, keep=1, write_items=items)
+        write_checkpoint(
+            folder,
+            step=4,
+            spec_digest=SPEC,
+            cursor={},
+            keep=1,
+            write_items=lambda partial: save_parameters(partial / "params", tree),
+        )
     except CheckpointError as err:
         print(err)
     verify(folder, 3, SPEC)
@@ -153,7 +160,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path):
 
 @pytest.mark.slow
 def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(tmp_path):
-    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (2**14, 2**14))\n"
     done = python(limit + textwrap.dedent(SAVE_TOO_MUCH), tmp_path)
     assert done.stdout.splitlines() == [cannot_be_written(tmp_path, "File too large"), "['checkpoint_3']"]
     assert done.stderr == ""

@@ -58,7 +58,7 @@ def test_shown_run_id_is_that_of_the_document_not_of_its_layout(flan, tmp_path):
         ("train.steps=many", "train.steps"),
         ("lengths.inputs=3", "lengths.inputs"),
         ("heldout={sentiment: [sst2]}", "mixture.datasets.sentiment"),
-        ("mixture.datasets={paraphrase: [mrpc]}", "mixture.datasets.paraphrase"),
+        ("mixture.datasets={reading_comprehension_commonsense: [cosmos_qa]}", "too close to the held-out cluster"),
         ("train.steps", "--set 'train.steps'"),
     ],
 )

@@ -65,7 +65,7 @@ def test_packed_preview_fills_rows_with_segments_from_1(capsys, tokenizer_file):
     assert run(arguments) == 0
     out = capsys.readouterr().out
     assert out.count("segment ") == 20
-    assert f"20 examples in {len(rows)} rows of 256 input and 64 target tokens" in out
+    assert f"20 examples in {len(rows)} rows of 256 input and 48 target tokens" in out
 
 
 @pytest.mark.parametrize(

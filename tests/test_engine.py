@@ -180,9 +180,9 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path, engine):
     engine.initialise()
     engine.save(tmp_path, {}, keep=1)
     other = open_engine(engine_spec(), models.VOCAB_SIZE + 1)
-    with pytest.raises(CheckpointError, match="cannot be read") as caught:
+    found = r"decoder/logits_dense/kernel in it is float32\[16, 40\], but the model has float32\[16, 41\]$"
+    with pytest.raises(CheckpointError, match=found):
         other.restore(tmp_path, 0)
-    assert "\n" not in str(caught.value)
 
 
 def test_auto_takes_the_native_engine_and_says_so(caplog):

@@ -1,8 +1,11 @@
 """The line on a real Redis: every window whole, once, in order, with the same bytes, whatever happens."""
 
+import contextlib
 import threading
+import time
 
 import pytest
+import redis
 from lines import Replicas, as_bytes, attempt_keys, made, open_feed, pinned, take, timeout, window_maker
 
 from flan.v1 import batch_pb2
@@ -270,17 +273,76 @@ def test_an_unreachable_server_is_named():
         connect("nonsense")
 
 
-def test_a_full_redis_delays_and_loses_nothing(redis_server, client, spec, maker, data_folder, tokenizer):
-    _, feed = open_feed(redis_server.url, spec)
+def wait_until(what):
+    """Polls; the test's own time limit ends it."""
+    while not what():
+        time.sleep(0.02)
+
+
+def test_a_redis_too_full_for_new_windows_delays_and_loses_nothing(
+    redis_server, client, spec, maker, data_folder, tokenizer
+):
+    link, feed = open_feed(redis_server.url, spec)
     batches = iter(feed)
     with Replicas(redis_server.url, opener(data_folder, tokenizer), 1):
         first = take(batches, 1)
+        # Windows 1 to 3 are there; from now on the feed can only read them and free what it read.
+        wait_until(lambda: all(client.xlen(link.window_stream(window, 0)) > 1 for window in (1, 2, 3)))
         client.config_set("maxmemory", 1)
-        timer = threading.Timer(1.5, lambda: client.config_set("maxmemory", 0))
+        first += take(batches, 3)
+        assert [client.exists(link.window_stream(window, 0)) for window in (1, 2, 3)] == [0, 0, 0]
+        timer = threading.Timer(1.0, lambda: client.config_set("maxmemory", 0))
         timer.start()
-        rest = take(batches, 6)
+        rest = take(batches, 3)
         timer.join()
     assert as_bytes(first + rest) == made(maker, range(7))
+
+
+def test_a_redis_too_full_for_a_window_is_no_failure_of_the_window(
+    redis_server, client, spec, maker, data_folder, tokenizer
+):
+    link, feed = open_feed(redis_server.url, spec)
+    link.post([0], "")
+    feed._lost, feed._ordered = None, 1
+    client.config_set("maxmemory", 1)
+    with Replicas(redis_server.url, opener(data_folder, tokenizer), 2):
+        tickets = link.keys.tickets(link.attempt)
+        # Taken, refused and handed back several times.
+        wait_until(
+            lambda: any(
+                entry["times_delivered"] > 4 for entry in client.xpending_range(tickets, GROUP, "-", "+", 1)
+            )
+        )
+        client.config_set("maxmemory", 0)
+        assert as_bytes(take(iter(feed), 3)) == made(maker, range(3))
+    assert client.xlen(link.failures_stream()) == 1
+
+
+def test_a_batch_that_is_always_unreadable_stops_the_run(redis_server, client, spec, maker):
+    link, feed = open_feed(redis_server.url, spec)
+    stop = threading.Event()
+
+    def write_nonsense():
+        while not stop.is_set():
+            stream = link.window_stream(0, 0)
+            with contextlib.suppress(redis.ResponseError):
+                client.xadd(stream, {"batch": b"nonsense"}, id="1-0", nomkstream=True)
+            stop.wait(0.02)
+
+    writer = threading.Thread(target=write_nonsense)
+    writer.start()
+    with pytest.raises(LineError, match="is datagen of another version"):
+        next(iter(feed))
+    stop.set()
+    writer.join()
+
+
+def test_a_password_is_never_shown():
+    url = "redis://:secret@127.0.0.1:1/0"
+    with pytest.raises(LineError) as caught:
+        check_server(connect(url), url)
+    assert "secret" not in str(caught.value)
+    assert "redis://:***@127.0.0.1:1/0" in str(caught.value)
 
 
 def test_tickets_name_the_source_once_it_is_known(redis_server, client, spec, maker, data_folder, tokenizer):

@@ -9,6 +9,7 @@ from flan_datagen.fit import cut_at_word, fit_inputs
 from flan_datagen.pool import Pools
 from flan_datagen.render import prompt
 from flan_datagen.sources import open_source
+from flan_datagen.window import WindowMaker
 from flan_shared.errors import DataError, SpecError
 from flan_shared.tokenizer import EOS_ID
 
@@ -92,10 +93,33 @@ def test_defective_rows_are_set_aside_with_their_cause_and_counted(damaged, toke
 
 def test_a_window_of_defective_rows_only_is_one_batch_without_rows(tmp_path, tokenizer):
     folders.write_all(tmp_path)
+    rows = [{**row, "label": 9 if number % 6 else 0} for number, row in enumerate(folders.rows("sst2", 60))]
+    folders.write(tmp_path, "sst2", "train", rows)
+    spec = pinned(tokenizer, {"mixture.datasets": "{sentiment: [sst2]}", "packing.window": "4"})
+    maker = window_maker(spec, tmp_path, tokenizer)
+    window = next(window for window in map(maker.make, range(20)) if not window.num_examples)
+    (batch,) = window.shards[0]
+    assert (batch.end, batch.num_examples, batch.drawn, batch.quarantined) == (True, 0, 4, 4)
+
+
+def test_a_dataset_without_a_sound_row_is_refused(tmp_path, tokenizer):
+    folders.write_all(tmp_path)
     folders.write(tmp_path, "sst2", "train", [{**row, "label": 9} for row in folders.rows("sst2", 60)])
-    spec = pinned(tokenizer, {"mixture.datasets": "{sentiment: [sst2]}"})
-    (batch,) = window_maker(spec, tmp_path, tokenizer).make(0).shards[0]
-    assert (batch.end, batch.num_examples, batch.drawn, batch.quarantined) == (True, 0, 64, 64)
+    with pytest.raises(
+        DataError, match=r"'sst2' has no sound train row among 48 in .*: label 9 is not one of 0 to 1"
+    ):
+        window_maker(pinned(tokenizer), tmp_path, tokenizer)
+
+
+def test_the_digest_is_that_of_the_rows_in_use(tmp_path, tokenizer):
+    folders.write_all(tmp_path)
+    pools = Pools(open_source(str(tmp_path)))
+    before = WindowMaker(pinned(tokenizer), pools, tokenizer)
+    folders.write(tmp_path, "sst2", "train", folders.rows("sst2", 60, offset=500))
+    again = WindowMaker(pinned(tokenizer), pools, tokenizer)
+    fresh = window_maker(pinned(tokenizer), tmp_path, tokenizer)
+    assert (before.source_digest, made(before, range(1))) == (again.source_digest, made(again, range(1)))
+    assert before.source_digest != fresh.source_digest
 
 
 def test_long_prompts_keep_their_options_and_their_end(tmp_path, tokenizer):

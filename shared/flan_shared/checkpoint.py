@@ -6,11 +6,17 @@ process may look at digests before it has set up jax.
 """
 
 import contextlib
+import errno
 import functools
+import gc
 import hashlib
 import logging
+import os
 import shutil
 import sys
+import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +27,8 @@ from flan.v1 import checkpoint_pb2
 from flan_shared.errors import CheckpointError
 
 Tree = Mapping[str, Any]
+
+_ORBAX_PARTIAL = ".orbax-checkpoint-tmp"
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
@@ -86,12 +94,36 @@ def save_parameters(folder: Path | str, params: Tree) -> None:
     if folder.exists():
         raise CheckpointError(f"parameters cannot be written to {folder}: it exists")
     try:
+        _check_space(folder.parent, params)
         with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
             checkpointer.save(folder, args=ocp.args.PyTreeSave(params))
     except Exception as err:  # Orbax passes on errors of TensorStore as ValueError and others.
-        for leftover in (folder, *folder.parent.glob(f"{folder.name}.orbax-checkpoint-tmp*")):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _remove_for_good(folder)
         raise CheckpointError(f"parameters cannot be written to {folder}: {one_line(err)}") from err
+
+
+def _check_space(folder: Path, params: Any) -> None:
+    # Only the common case of a full disk, told early: Orbax does not stop at the first array that fails.
+    import jax
+
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    if folder.exists() and shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Removes what a failed write left, until nothing more comes: arrays under way make their folders anew."""
+    quiet = 0
+    for _ in range(100):
+        leftovers = [
+            path for path in (folder, *folder.parent.glob(f"{folder.name}{_ORBAX_PARTIAL}*")) if path.exists()
+        ]
+        for path in leftovers:
+            shutil.rmtree(path, ignore_errors=True)
+        quiet = 0 if leftovers else quiet + 1
+        if quiet == 5:
+            return
+        time.sleep(0.05)
 
 
 def load_parameters(folder: Path | str) -> dict[str, Any]:
@@ -149,7 +181,7 @@ def _shapes(tree: Any) -> dict[str, str]:
     import jax
 
     def name(key: Any) -> str:
-        return str(next(vars(key)[kind] for kind in ("key", "name", "idx") if kind in vars(key)))
+        return str(next(getattr(key, kind) for kind in ("key", "name", "idx") if hasattr(key, kind)))
 
     return {
         "/".join(map(name, keys)): f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
@@ -183,20 +215,34 @@ def one_line(err: BaseException) -> str:
 def _quiet_orbax() -> Iterator[None]:
     """Keeps to the exception what Orbax otherwise also tells stderr when reading or writing fails.
 
-    It logs the traceback from its own threads. And it closes its event loop at the first array that fails; the
-    others then report to a closed loop, which Python can only hand to `sys.unraisablehook`.
+    It logs tracebacks from its own threads. And it closes its event loop at the first array that fails: what
+    the others have to say is never asked for, which asyncio logs, or comes to a closed loop, which Python can
+    only hand to `sys.unraisablehook`.
     """
-    logger = logging.getLogger("absl")
-    level, hook = logger.level, sys.unraisablehook
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    level = logger.level
     logger.setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_is_not_of_orbax)
     if getattr(hook, "func", None) is not _unless_loop_is_closed:
         sys.unraisablehook = functools.partial(_unless_loop_is_closed, hook)
     try:
         yield
         # Not after a failure: the last arrays may report when all is over.
         sys.unraisablehook = hook
+        logging.getLogger("asyncio").removeFilter(_is_not_of_orbax)
+    except Exception as err:
+        # The frames hold coroutines that were not begun, which warn when they go.
+        traceback.clear_frames(err.__traceback__)
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()
+        raise
     finally:
         logger.setLevel(level)
+
+
+def _is_not_of_orbax(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not ("never retrieved" in message and "orbax" in message)
 
 
 def _unless_loop_is_closed(hook: Callable[[Any], Any], unraisable: Any) -> None:

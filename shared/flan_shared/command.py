@@ -36,7 +36,7 @@ def listen_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def one_line_faults(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Turns a `FlanError` into `name: message` on standard error and exit status 2."""
+    """Turns a `FlanError` or an `OSError` into `name: message` on standard error and exit status 2."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -45,6 +45,11 @@ def one_line_faults(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
                 return function(*args, **kwargs)
             except FlanError as err:
                 click.echo(f"{name}: {err}", err=True)
+                sys.exit(USER_FAULT)
+            except OSError as err:
+                # A full disk, a folder without permission: what is wrong is outside of the program.
+                where = f" {err.filename}" if err.filename else ""
+                click.echo(f"{name}:{where} {err.strerror or err}; mend that and start again", err=True)
                 sys.exit(USER_FAULT)
 
         return wrapped

@@ -10,9 +10,8 @@ import click
 import numpy as np
 
 from flan.v1 import datagen_service_pb2_grpc
-from flan_datagen.digest import source_digest
 from flan_datagen.pool import Pools
-from flan_datagen.produce import Replica
+from flan_datagen.produce import Replica, SourceMismatchError
 from flan_datagen.serve import SERVICE, DatagenServicer
 from flan_datagen.sources import open_source
 from flan_datagen.window import WindowMaker, check_lengths, heldout_entries, mixture_entries
@@ -28,6 +27,9 @@ from flan_shared.tokenizer import Tokenizer
 
 # Not __name__: that is __main__ here, outside of the project's loggers.
 _log = logging.getLogger("flan_datagen")
+
+_PATIENCE_S = 15.0
+"""How long Redis may take to come up, or up again."""
 
 _TEXT_ROWS = 2000
 """Rows of each dataset that a tokenizer is trained on: enough for its words, and quick."""
@@ -85,15 +87,15 @@ def serve(
         if pieces is None:
             raise FlanError("--redis needs --tokenizer FILE: windows hold token ids")
         client = connect(redis_url)
-        check_server(client, redis_url)
+        check_server(client, redis_url, patience_s=_PATIENCE_S)
 
         def make_maker(spec: RunSpec) -> WindowMaker:
-            pinned = spec.with_tokenizer(pieces.digest, pieces.vocab_size)
-            if pinned.digest != spec.digest:
-                raise FlanError(
-                    f"the spec of run {spec.run_id!r} is not pinned to the tokenizer {tokenizer_file}"
+            if spec.tokenizer.digest != pieces.digest:
+                raise SourceMismatchError(
+                    f"run {spec.run_id!r} is pinned to tokenizer {spec.tokenizer.digest}, but {tokenizer_file} has "
+                    f"{pieces.digest}; start this replica with the run's tokenizer"
                 )
-            return WindowMaker(spec, pools, pieces, source_digest(source, mixture_entries(spec), pieces))
+            return WindowMaker(spec, pools, pieces)
 
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         replica = Replica(client, make_maker, name=name, run=run, claim_idle_s=claim_idle_s)

@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from flan_datagen.catalog import Entry
-from flan_datagen.sources import Source
+from flan_datagen.pool import Pools
 from flan_shared.tokenizer import Tokenizer
 
 
-def source_digest(source: Source, entries: Iterable[Entry], tokenizer: Tokenizer) -> str:
+def source_digest(pools: Pools, entries: Iterable[Entry], tokenizer: Tokenizer) -> str:
     """SHA-256, lower-case hex.
 
     Raises:
@@ -26,8 +26,8 @@ def source_digest(source: Source, entries: Iterable[Entry], tokenizer: Tokenizer
     for entry in sorted(entries, key=lambda entry: entry.id):
         for part in entry.parts:
             for split in sorted({entry.splits.train, entry.splits.dev}):
-                if source.has(entry, part, split):
-                    lines.append(f"{entry.id} {part} {split} {source.digest(entry, part, split)}")
+                if pools.source.has(entry, part, split):
+                    lines.append(f"{entry.id} {part} {split} {pools.digest(entry, part, split)}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -48,7 +48,7 @@ class Pools:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._adapted: dict[tuple[str, str, str], pl.DataFrame] = {}
+        self._adapted: dict[tuple[str, str, str], tuple[pl.DataFrame, str]] = {}
 
     def available(self, entry: Entry) -> bool:
         """Whether the source has training rows of every part, or of some, of `entry`."""
@@ -65,7 +65,13 @@ class Pools:
         if not frames or not (rows := pl.concat(frames)).height:
             raise DataError(f"dataset {entry.id!r} has no {split} rows in {self.source.name}")
         order = keyed.permute(keyed.key(seed, entry.id, "pool"), np.arange(rows.height), rows.height)
-        return Pool(entry, rows[order[:cap]])
+        pool = rows[order[:cap]]
+        if pool["defect"].null_count() == 0:
+            raise DataError(
+                f"dataset {entry.id!r} has no sound {split} row among {pool.height} in {self.source.name}; "
+                f"the first: {pool['defect'][0]}"
+            )
+        return Pool(entry, pool)
 
     def dev(self, entry: Entry) -> Pool:
         """The development rows.
@@ -103,6 +109,15 @@ class Pools:
         order = keyed.permute(keyed.key(seed, pool.entry.id, "sample"), np.arange(rows.height), rows.height)
         return Pool(pool.entry, rows[order[: num_rows or None]])
 
+    def digest(self, entry: Entry, part: str, split: str) -> str:
+        """SHA-256 of the rows as they were read, which a file replaced since does not change.
+
+        Raises:
+          DataError: as `train`.
+        """
+        self._read(entry, part, split)
+        return self._adapted[entry.id, part, split][1]
+
     def _parts(self, entry: Entry, split: str) -> list[str]:
         return [part for part in entry.parts if self.source.has(entry, part, split)]
 
@@ -124,9 +139,13 @@ class Pools:
     def _read(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
         where = (entry.id, part, split)
         if where not in self._adapted:
+            before = self.source.digest(entry, part, split)
             adapted = entry.adapt(self.source.read(entry, part, split), part)
-            self._adapted[where] = adapted.with_columns(part=pl.lit(part), split=pl.lit(split))
-        return self._adapted[where]
+            if self.source.digest(entry, part, split) != before:
+                raise DataError(f"{split} of dataset {entry.id!r} changed while it was read; start again")
+            frame = adapted.with_columns(part=pl.lit(part), split=pl.lit(split))
+            self._adapted[where] = frame, before
+        return self._adapted[where][0]
 
 
 def row_name(row: dict) -> str:

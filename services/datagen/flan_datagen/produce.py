@@ -19,7 +19,7 @@ import redis
 from flan.v1 import batch_pb2
 from flan_datagen.window import Window, WindowMaker
 from flan_shared.errors import DataError, FlanError, LineError
-from flan_shared.line import Attempt, RunKeys, connection_faults, encode_batch
+from flan_shared.line import Attempt, RunKeys, connection_faults, encode_batch, memory_faults
 from flan_shared.line.connect import BLOCK_MS
 from flan_shared.line.keys import GROUP, METRICS_LENGTH, RUNS, batch_id
 from flan_shared.spec import RunSpec, parse_spec
@@ -95,9 +95,9 @@ class Replica:
                 backoff_s = 0.0
                 if not any(busy):
                     stop.wait(_IDLE_WAIT_S)
-            except connection_faults as err:
+            except (*connection_faults, *memory_faults) as err:
                 backoff_s = min(_LONGEST_BACKOFF_S, max(0.1, backoff_s * 2))
-                event(_log, "redis lost", level=logging.WARNING, cause=err, retry_s=backoff_s)
+                event(_log, "redis is away or full", level=logging.WARNING, cause=err, retry_s=backoff_s)
                 # Jitter, so that many replicas do not come back in one moment.
                 stop.wait(backoff_s * random.uniform(0.5, 1.0))
 
@@ -150,22 +150,24 @@ class Replica:
     def _work(self, held: _Held) -> None:
         began = time.monotonic()
         maker: WindowMaker | None = None
-        with self._heartbeat(held):
-            try:
+        try:
+            # The heartbeat ends before a ticket is handed back: a late beat would take it again.
+            with self._heartbeat(held):
                 maker = self._maker(held.keys.run)
                 self._check(held, maker)
                 window = maker.make(held.ticket.window, held.ticket.num_shards)
                 write_window(self._client, held.keys, held.attempt, held.entry_id, window)
-            except (SourceMismatchError, *connection_faults):
-                self._hand_back(held)
-                raise
-            except Exception as err:
-                event(_log, "window failed", level=logging.ERROR, window=held.ticket.window, cause=repr(err))
-                self._report(held, _cause(err), maker)
-                self._hand_back(held)
-                # Another replica is given the first chance.
-                time.sleep(_IDLE_WAIT_S)
-                return
+        except (SourceMismatchError, *connection_faults, *memory_faults):
+            # Nobody's fault who makes windows: no failure of this one.
+            self._hand_back(held)
+            raise
+        except Exception as err:
+            event(_log, "window failed", level=logging.ERROR, window=held.ticket.window, cause=repr(err))
+            self._report(held, _cause(err), maker)
+            self._hand_back(held)
+            # Another replica is given the first chance.
+            time.sleep(_IDLE_WAIT_S)
+            return
         self._announce(held, window, time.monotonic() - began)
 
     def _maker(self, run: str) -> WindowMaker:

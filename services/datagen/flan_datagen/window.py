@@ -7,6 +7,7 @@ import numpy as np
 
 from flan_datagen import keyed
 from flan_datagen.catalog import Entry, load_catalog
+from flan_datagen.digest import source_digest
 from flan_datagen.fit import fit_inputs, with_eos
 from flan_datagen.mixture import Draws, Mixture, Stream
 from flan_datagen.pack import deal, pack
@@ -56,7 +57,7 @@ class InHand:
 class WindowMaker:
     """Makes windows of one run; holds the pools, keeps no position."""
 
-    def __init__(self, spec: RunSpec, pools: Pools, tokenizer: Tokenizer, source_digest: str) -> None:
+    def __init__(self, spec: RunSpec, pools: Pools, tokenizer: Tokenizer) -> None:
         """Reads the training pools.
 
         Raises:
@@ -64,15 +65,14 @@ class WindowMaker:
           SpecError: the spec names an unknown dataset, or lengths that fit no example.
         """
         self.spec = spec
-        self.source_digest = source_digest
+        entries = mixture_entries(spec)
         self.in_hand = InHand()
         self._spec_digest = spec.digest
         self._tokenizer = tokenizer
-        self._pools = [
-            pools.train(entry, seed=spec.seed, cap=spec.mixture.cap) for entry in mixture_entries(spec)
-        ]
+        self._pools = [pools.train(entry, seed=spec.seed, cap=spec.mixture.cap) for entry in entries]
+        self.source_digest = source_digest(pools, entries, tokenizer)
         self._templates = [_templates(spec, pool.entry) for pool in self._pools]
-        check_lengths(spec, [pool.entry for pool in self._pools], tokenizer)
+        check_lengths(spec, entries, tokenizer)
         self._mixture = Mixture(
             [
                 Stream(pool.entry.id, len(pool), len(templates), min(len(pool), spec.mixture.rate_maximum))

@@ -10,9 +10,9 @@ import redis
 
 from flan.v1 import trainer_service_pb2_grpc
 from flan_shared.command import listen_options, one_line_faults, run_group, stop_event
-from flan_shared.errors import CheckpointError, FlanError, SupersededError
-from flan_shared.line import connect
-from flan_shared.line.connect import check_server
+from flan_shared.errors import CheckpointError, FlanError, LineError, SupersededError
+from flan_shared.line import connect, connection_faults, memory_faults
+from flan_shared.line.connect import check_server, shown
 from flan_shared.serving import Server, write_ready_file
 from flan_shared.spec import RunSpec, load_spec
 from flan_shared.telemetry import event
@@ -28,6 +28,9 @@ from flan_trainer.threads import available_threads, fix_threads
 _log = logging.getLogger("flan_trainer")
 
 _TIDY_TRIES = 10
+
+_PATIENCE_S = 15.0
+"""How long Redis may take to come up, or up again."""
 
 
 @click.command(help=__doc__)
@@ -63,7 +66,7 @@ def main(
     tokenizer = Tokenizer.load(tokenizer_file)
     spec = load_spec(spec_file).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
     client = connect(redis_url)
-    check_server(client, redis_url)
+    check_server(client, redis_url, patience_s=_PATIENCE_S)
     status = Status(client, spec.run_id, spec.train.steps)
     server = Server(listen)
     server.add(
@@ -75,8 +78,7 @@ def main(
     try:
         # The order matters: the claim makes an older trainer of this run stop and give up the lock; only then
         # is its last checkpoint read.
-        link = Link(client, spec)
-        link.claim("start")
+        link = _claim(client, spec, redis_url)
         lock_folder(checkpoints)
         saved = latest_cursor(checkpoints)
         cursor = _cursor(saved, spec, checkpoints)
@@ -85,6 +87,19 @@ def main(
         _train(spec, tokenizer, link, status, evaluator, checkpoints, saved, cursor, count, stop)
     finally:
         server.stop(grace_s=1.0)
+
+
+def _claim(client: redis.Redis, spec: RunSpec, url: str) -> Link:
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            link = Link(client, spec)
+            link.claim("start")
+            return link
+        except (*connection_faults, *memory_faults) as err:
+            if time.monotonic() > end:
+                raise LineError(f"Redis at {shown(url)} does not take the claim of the run: {err}") from err
+            time.sleep(0.2)
 
 
 def _cursor(saved: SavedCursor | None, spec: RunSpec, checkpoints: Path) -> Cursor:

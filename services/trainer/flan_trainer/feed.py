@@ -9,14 +9,14 @@ import logging
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 import redis
 
 from flan.v1 import batch_pb2
 from flan_shared.errors import LineError
-from flan_shared.line import PackedBatch, connection_faults, decode_batch
+from flan_shared.line import PackedBatch, connection_faults, decode_batch, memory_faults
 from flan_shared.line.connect import BLOCK_MS
 from flan_shared.line.keys import OPENED, batch_id
 from flan_shared.telemetry import event
@@ -69,6 +69,7 @@ class Feed:
         """The first window that is not ordered yet."""
         self._failures_after = OPENED
         self._failures: dict[int, list[batch_pb2.Failure]] = {}
+        self._damaged: Counter[tuple[int, int]] = Counter()
         self._entries: deque[tuple[bytes, dict]] = deque()
         self._lost: str | None = ""
         """Why the link must be claimed again; empty at first, None while it holds."""
@@ -109,6 +110,9 @@ class Feed:
             try:
                 if self._lost is not None:
                     self._relink()
+                if self._ordered <= self._window:
+                    # Redis was full when this window was due.
+                    self._order()
                 if not self._entries and not self._read():
                     self._link.verify(self._window, self._shard)
                     waiting_since = self._tell_stall(waiting_since)
@@ -124,11 +128,11 @@ class Feed:
                 backoff_s = self._back_off(backoff_s, err)
                 # The attempt, the server and the window are looked at before anything else is read.
                 self._lost = self._lost if self._lost is not None else self._look_again()
-            except redis.ResponseError as err:
-                # Memory is short until windows are read; a transaction that met it changed nothing.
-                if not str(err).startswith(("OOM", "EXECABORT", "Transaction discarded")):
-                    raise LineError(f"Redis refuses what the line needs: {err}") from err
+            except memory_faults as err:
+                # Another run's windows, or this one's, are read in time; the transaction changed nothing.
                 backoff_s = self._back_off(backoff_s, err)
+            except redis.ResponseError as err:
+                raise LineError(f"Redis refuses what the line needs: {err}") from err
 
     def _look_again(self) -> str | None:
         try:
@@ -139,7 +143,7 @@ class Feed:
 
     def _back_off(self, last_s: float, err: Exception) -> float:
         backoff_s = min(_LONGEST_BACKOFF_S, max(0.1, last_s * 2))
-        event(_log, "redis lost", level=logging.WARNING, cause=err, retry_s=backoff_s)
+        event(_log, "redis is away or full", level=logging.WARNING, cause=err, retry_s=backoff_s)
         self._stop.wait(backoff_s * random.uniform(0.5, 1.0))
         return backoff_s
 
@@ -200,6 +204,11 @@ class Feed:
             batch = decode_batch(fields[b"batch"])
         except LineError as err:
             self._entries.clear()
+            self._damaged[self._window, self._batch] += 1
+            if self._damaged[self._window, self._batch] >= _FAILURES_STOP:
+                raise LineError(
+                    f"{err}, and so it was when it was made again; is datagen of another version?"
+                ) from err
             raise LinkLostError(str(err)) from err
         self._check(batch)
         read = None
@@ -210,7 +219,12 @@ class Feed:
             self._batch += 1
         # The batch is taken whatever happens now: a fault in ordering is mended at the next look.
         try:
-            self._order(read)
+            try:
+                self._order(read)
+            except memory_faults:
+                # Refused as a whole, with what would free memory: that part is asked for alone.
+                if read is not None:
+                    self._link.post((), self._source_digest, read=read)
         except (LinkLostError, *connection_faults, redis.ResponseError) as err:
             self._lost = f"orders could not be posted: {err}"
         return batch

@@ -22,6 +22,10 @@ from flan_shared.telemetry import event
 _log = logging.getLogger(__name__)
 
 
+_NUM_SHARDS = 1
+"""Trainer hosts. Windows are made for any number; a trainer of several hosts is not built yet."""
+
+
 class LinkLostError(Exception):
     """The run in Redis is not as this trainer left it; `Link.claim` again."""
 
@@ -43,12 +47,10 @@ class Link:
         Args:
           client: of the line.
           spec: of the run, pinned to its tokenizer.
-          num_shards: trainer hosts.
-          clock: seconds since the epoch.
+            clock: seconds since the epoch.
         """
         self.client = client
         self.keys = RunKeys(spec.run_id)
-        self.num_shards = num_shards
         self._spec = spec
         held = self._held(client)
         start = max(int(clock() * 1000), held.start + 1 if held else 0)
@@ -65,6 +67,9 @@ class Link:
           SupersededError: a newer start holds the run.
           redis.RedisError: Redis is away; nothing is known.
         """
+        if self.attempt.link:
+            # What the lost link left; first, because a full Redis takes no claim before memory is free.
+            self._remove(lambda attempt: attempt.start == self.attempt.start)
         while True:
             with self.client.pipeline(transaction=True) as pipe:
                 pipe.watch(self.keys.attempt)
@@ -102,15 +107,15 @@ class Link:
         def build(pipe: redis.client.Pipeline) -> None:
             tickets = self.keys.tickets(self.attempt)
             if read is not None:
-                pipe.unlink(*(self._window(read, shard) for shard in range(self.num_shards)))
+                pipe.unlink(*(self._window(read, shard) for shard in range(_NUM_SHARDS)))
                 pipe.xack(tickets, GROUP, ticket_id(read))
                 pipe.xdel(tickets, ticket_id(read))
             for window in windows:
-                for shard in range(self.num_shards):
+                for shard in range(_NUM_SHARDS):
                     pipe.xadd(self._window(window, shard), {"opened": ""}, id=OPENED)
                 ticket = batch_pb2.Ticket(
                     window=window,
-                    num_shards=self.num_shards,
+                    num_shards=_NUM_SHARDS,
                     spec_digest=self._spec.digest,
                     source_digest=source_digest,
                 )

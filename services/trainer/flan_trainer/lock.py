@@ -1,17 +1,23 @@
 """One trainer a checkpoint folder, enforced by the operating system: the lock ends with its process."""
 
 import fcntl
+import logging
 import os
 import time
 from pathlib import Path
 
 from flan_shared.errors import CheckpointError
+from flan_shared.telemetry import event
+
+_log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 
 
-def lock_folder(folder: Path, *, timeout_s: float = 60.0) -> int:
-    """Waits for the lock of `folder`; a trainer that was superseded gives it up within seconds.
+def lock_folder(folder: Path, *, timeout_s: float = 300.0) -> int:
+    """Waits for the lock of `folder`.
+
+    A trainer that was superseded gives it up at its next batch, which a compilation can delay for minutes.
 
     Returns:
       A file descriptor that holds the lock until it is closed or the process ends.
@@ -25,6 +31,7 @@ def lock_folder(folder: Path, *, timeout_s: float = 60.0) -> int:
     except OSError as err:
         raise CheckpointError(f"checkpoint folder {folder} cannot be used: {err.strerror}") from err
     end = time.monotonic() + timeout_s
+    told = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,4 +42,7 @@ def lock_folder(folder: Path, *, timeout_s: float = 60.0) -> int:
                 raise CheckpointError(
                     f"checkpoint folder {folder} is in use by another trainer; stop it or give another folder"
                 ) from None
+            if not told:
+                event(_log, "waiting for the trainer before to give up the folder", folder=folder)
+                told = True
             time.sleep(_POLL_S)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from flan.v1 import trainer_service_pb2 as pb
+from flan_shared.checkpoint import flatten
 from flan_shared.errors import FlanError
 from flan_shared.line import PackedBatch, connection_faults
 from flan_shared.spec import RunSpec
@@ -33,6 +34,9 @@ from flan_trainer.status import Status
 _log = logging.getLogger(__name__)
 
 _PUBLISH_TIMEOUT_S = 600.0
+
+_MOST_EMPTY = 1000
+"""Empty batches in a row that end a run: it would go on for ever."""
 
 
 class NonFiniteLossError(FlanError):
@@ -80,6 +84,8 @@ class Loop:
         self._threads = threads
         self._began = time.monotonic() - cursor.seconds
         self._digest = ""
+        self._saved: Cursor | None = None
+        """The cursor of the newest checkpoint."""
         self._pending: tuple[Any, int, int] | None = None
         """Metrics of the last step, not fetched yet, its number and tokens: the device works meanwhile."""
 
@@ -93,7 +99,8 @@ class Loop:
             self._save(verify=lambda: None)
         else:
             # The process before may have ended between saving and publishing; sending twice is harmless.
-            self._publish(self._folder / f"checkpoint_{self._engine.step}")
+            self._publish(self._folder / f"checkpoint_{self._engine.step}", self._engine.parameters())
+            self._saved = self._cursor
         self._status.phase(pb.TRAINER_PHASE_TRAINING)
         prefetch = Prefetch(feed, self._expand)
         try:
@@ -104,13 +111,13 @@ class Loop:
         if self._engine.step < self._spec.train.steps:
             return None
         self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
-        self._publisher.finish(_PUBLISH_TIMEOUT_S)
+        self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping)
         self._status.phase(pb.TRAINER_PHASE_DONE)
         return Outcome(self._engine.step, self._cursor, self._digest)
 
     def _steps(self, prefetch: Prefetch, feed: Feed, stopping: Callable[[], bool]) -> None:
         last, every = self._spec.train.steps, self._spec.checkpoint.every_steps
-        batches = iter(prefetch)
+        batches, empty = iter(prefetch), 0
         while self._engine.step < last and not stopping():
             item = next(batches, None)
             if item is None:
@@ -120,7 +127,14 @@ class Loop:
             if not batch.num_examples:
                 # A batch without rows moves the cursor and makes no step.
                 self._cursor = self._cursor.after(batch, trained=0)
+                empty += 1
+                if empty >= _MOST_EMPTY:
+                    raise FlanError(
+                        f"{empty} batches in a row up to window {batch.window} hold no example: every row drawn is "
+                        "defective; see the quarantine, and mend the data or take the dataset out"
+                    )
                 continue
+            empty = 0
             metrics = self._engine.train_step(features)
             self._settle(prefetch.wait_s)
             self._cursor = self._cursor.after(batch, trained=count_examples(features))
@@ -129,7 +143,7 @@ class Loop:
                 self._settle(prefetch.wait_s)
                 self._save(verify=lambda: self._verify(feed))
         self._settle(prefetch.wait_s)
-        if self._engine.step < last:
+        if self._engine.step < last and self._cursor != self._saved:
             # Told to stop: whoever goes on loses nothing.
             self._save(verify=lambda: self._verify(feed))
 
@@ -165,8 +179,17 @@ class Loop:
         self._cursor = replace(self._cursor, seconds=time.monotonic() - self._began)
         if not self._cursor.balanced:
             raise AssertionError(f"draws are not accounted for: {self._cursor}")
+        parameters = self._engine.parameters()
+        for name, leaf in flatten(parameters).items():
+            # A step's loss is that of the parameters before it: its own update is first seen here.
+            if not np.isfinite(leaf).all():
+                raise NonFiniteLossError(
+                    f"{name} is not finite after step {self._engine.step}; the run stops and its last checkpoint in "
+                    f"{self._folder} is kept: lower optimizer.learning_rate"
+                )
         saved = {**self._cursor.to_json(), "threads": self._threads}
         path = self._engine.save(self._folder, saved, keep=self._spec.checkpoint.keep)
+        self._saved = self._cursor
         event(
             _log,
             "checkpoint saved",
@@ -174,10 +197,10 @@ class Loop:
             step=self._engine.step,
             window=self._cursor.window,
         )
-        self._publish(path)
+        self._publish(path, parameters)
 
-    def _publish(self, path: Path) -> None:
-        self._digest = self._publisher.put(self._engine.step, path, self._engine.parameters())
+    def _publish(self, path: Path, parameters: dict[str, Any]) -> None:
+        self._digest = self._publisher.put(self._engine.step, path, parameters)
         self._status.saved(self._engine.step, self._digest)
 
 

@@ -12,6 +12,7 @@ import queue
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ _LONGEST_BACKOFF_S = 5.0
 _REFUSALS = 3
 """A refusal may come of a broken transfer; as many mean the checkpoint itself is refused."""
 
-_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    # Busy, or its disk is full: `finish` has a time limit.
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 
 class Publisher:
@@ -108,19 +115,20 @@ class Publisher:
         if self._fault is not None:
             raise self._fault
 
-    def finish(self, timeout_s: float) -> None:
-        """Waits until everything is confirmed.
+    def finish(self, timeout_s: float, *, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Waits until everything is confirmed, or until it is told to stop.
 
         Raises:
           CheckpointError: refused, or the evaluator did not answer in `timeout_s`; the outbox is kept.
         """
-        self._thread.join(0)
-        waited = threading.Event()
-        for _ in range(int(timeout_s * 10)):
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and not stopping():
             self.check()
             if not self._waiting():
                 return
-            waited.wait(0.1)
+            time.sleep(0.1)
+        if stopping():
+            return
         raise CheckpointError(
             f"evaluator at {self._address} has not taken {len(self._waiting())} checkpoints in {timeout_s:.0f} s; "
             f"they are kept in {self._outbox} and sent when the trainer is started again"
@@ -136,6 +144,15 @@ class Publisher:
         return sorted(path for path in self._outbox.iterdir() if path.suffix != ".partial")
 
     def _run(self) -> None:
+        try:
+            self._send_all()
+        except Exception as err:
+            _log.exception("publishing ended")
+            self._fault = CheckpointError(
+                f"publishing to {self._address} ended: {type(err).__name__}: {one_line(err)}"
+            )
+
+    def _send_all(self) -> None:
         backoff_s, refusals = 0.0, 0
         while not self._stopped.is_set():
             waiting = self._waiting()

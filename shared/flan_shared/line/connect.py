@@ -4,6 +4,11 @@ Clients do not retry in silence: a repeated command could be a repeated effect, 
 every lost connection. A block is at most `BLOCK_MS` and shorter than the socket time-out.
 """
 
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,6 +27,10 @@ connection_faults = (redis.ConnectionError, redis.TimeoutError)
 """Faults that say nothing about whether a command took effect; also raised while Redis loads its file."""
 
 
+memory_faults = (redis.exceptions.OutOfMemoryError, redis.exceptions.ExecAbortError)
+"""Redis is full: the command, or the whole transaction, changed nothing. Memory comes free as windows are read."""
+
+
 def connect(url: str) -> redis.Redis:
     """A client for `url`, not yet connected; answers are bytes.
 
@@ -37,17 +46,28 @@ def connect(url: str) -> redis.Redis:
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
     except ValueError as err:
-        raise LineError(f"Redis URL {url!r}: {err}") from err
+        raise LineError(f"Redis URL {shown(url)!r}: {err}") from err
 
 
-def check_server(client: redis.Redis, url: str) -> None:
+def shown(url: str) -> str:
+    """`url` without its password, for messages and logs."""
+    return re.sub(r"://([^:/@]*):[^@]*@", r"://\1:***@", url)
+
+
+def check_server(client: redis.Redis, url: str, *, patience_s: float = 0.0) -> None:
     """Refuses a server that could lose what is written to it.
+
+    Args:
+      client: not used before.
+      url: what it was made from, for messages.
+      patience_s: a server that does not answer is given so long: it may be starting, or starting again.
 
     Raises:
       LineError: not reachable, older than 6.2, or allowed to evict keys.
     """
+    url = shown(url)
     try:
-        server = client.info("server")
+        server = _patiently(lambda: client.info("server"), patience_s)
         policy = client.info("memory").get("maxmemory_policy", "noeviction")
     except redis.RedisError as err:
         raise LineError(
@@ -61,6 +81,17 @@ def check_server(client: redis.Redis, url: str) -> None:
             f"Redis at {url} has maxmemory-policy {policy}; expected noeviction: "
             "what is unread may not be dropped"
         )
+
+
+def _patiently(ask: Callable[[], Any], patience_s: float) -> Any:
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return ask()
+        except connection_faults:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.2)
 
 
 def server_run_id(client: redis.Redis) -> str:
