@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -58,7 +60,10 @@ def test_shown_run_id_is_that_of_the_document_not_of_its_layout(flan, tmp_path):
         ("train.steps=many", "train.steps"),
         ("lengths.inputs=3", "lengths.inputs"),
         ("heldout={sentiment: [sst2]}", "mixture.datasets.sentiment"),
-        ("mixture.datasets={reading_comprehension_commonsense: [cosmos_qa]}", "too close to the held-out cluster"),
+        (
+            "mixture.datasets={reading_comprehension_commonsense: [cosmos_qa]}",
+            "too close to the held-out cluster",
+        ),
         ("train.steps", "--set 'train.steps'"),
     ],
 )
@@ -116,6 +121,22 @@ def test_folder_that_another_command_works_in_is_refused(flan, tmp_path):
         status, _, err = flan("up", "--dir", "run")
     assert status == 2
     assert "run is in use by another `flan up`" in err
+
+
+@pytest.mark.slow
+def test_full_disk_under_the_output_is_one_line():
+    command = [sys.executable, "-m", "flan_cli.main", "spec", "show", "demo"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "flan: input or output failed: No space left on device\n"
+
+
+def test_file_that_cannot_be_used_is_one_line_with_its_name(flan, tmp_path):
+    (tmp_path / "run" / "lock").mkdir(parents=True)
+    status, out, err = flan("up", "--dir", "run")
+    assert (status, out) == (1, "")
+    assert err == "flan: run/lock: Is a directory\n"
 
 
 def test_help_is_a_screen_and_names_every_command(flan):

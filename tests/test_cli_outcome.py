@@ -29,8 +29,19 @@ RESULT = {
 }
 
 
-def score(before: float, after: float, *, n: int = 200, metric: str = "accuracy", **fields) -> Score:
-    settings = {"dataset": "rte", "cluster": "nli", "main": True, "num_unscored": 0, "chance": 50.0, **fields}
+def score(
+    before: float | None, after: float | None, *, n: int = 200, metric: str = "accuracy", **fields
+) -> Score:
+    settings = {
+        "dataset": "rte",
+        "cluster": "nli",
+        "main": True,
+        "n_before": n,
+        "num_unscored_before": 0,
+        "num_unscored": 0,
+        "chance": 50.0,
+        **fields,
+    }
     return Score(metric=metric, n=n, before=before, after=after, **settings)
 
 
@@ -88,7 +99,34 @@ def test_each_dataset_counts_once_and_only_by_a_proportion():
 def test_without_a_proportion_there_is_no_verdict():
     scores = [score(1, 99, metric="bleu")]
     assert judge(scores) is None
-    assert "No verdict" in printed(scores)
+    assert "No verdict: no held-out metric here is a proportion" in printed(scores)
+
+
+def test_each_score_has_the_noise_of_its_own_examples():
+    verdict = judge([score(50, 50, n_before=21, n=96)])
+    # 1.96 * (sqrt(0.25 / 25) + sqrt(0.25 / 100))
+    assert verdict.noise == pytest.approx(29.4, abs=0.01)
+    assert verdict.chance[1] == pytest.approx(9.8, abs=0.01)
+
+
+def test_score_of_no_example_is_absent_and_in_no_verdict():
+    before = [result("rte", "accuracy", 0, n=0, num_unscored=100), result("cb", "accuracy", 30)]
+    after = [result("rte", "accuracy", 55), result("cb", "accuracy", 40)]
+    scores = pair_scores(before, after, ["rte", "cb"])
+    assert (scores[0].before, scores[0].after, scores[0].change) == (None, 55, None)
+    assert judge(scores).num_datasets == 1
+    text = printed(scores)
+    assert ["rte", "nli", "accuracy", "100", "-", "55.0", "-", "50.0"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "rte accuracy: 100 examples could not be scored before tuning" in text
+    assert '"before": null, "after": 55.0' in json.dumps(Result(**RESULT).to_json(scores))
+
+
+def test_where_nothing_could_be_scored_the_missing_verdict_says_so():
+    scores = [score(None, None, n=0)]
+    assert judge(scores) is None
+    assert "No verdict: what it would rest on could not be scored" in printed(scores)
 
 
 def test_scores_are_paired_by_dataset_and_metric_main_metric_first():
@@ -120,7 +158,7 @@ def test_end_of_a_run_tells_accounting_loss_and_digest():
     assert "examples: 1,200 drawn = 1,190 trained + 7 dropped + 3 quarantined" in text
     assert "loss 8.250 -> 2.500" in text
     assert f"final digest: {'ab' * 32}" in text
-    assert "rte accuracy: 2 examples could not be scored" in text
+    assert "rte accuracy: 2 examples could not be scored after tuning" in text
 
 
 def test_five_quarantined_rows_are_shown_and_the_rest_counted():
@@ -203,6 +241,8 @@ def test_events_become_lines():
     )
     assert standing.evaluation(done) == "evaluated step 0: rte accuracy 51.2"
     assert standing.in_hand is None
+    unscored = Evaluated(200, (result("rte", "accuracy", 0, step=200, n=0),))
+    assert standing.evaluation(unscored) == "evaluated step 200: rte accuracy -"
 
 
 def test_first_claim_of_a_run_is_no_event_and_later_ones_are():

@@ -1,8 +1,10 @@
 """Checkpoint intake over gRPC: visible only when whole, nothing left behind otherwise."""
 
+import contextlib
 import hashlib
 import resource
 import signal
+import sqlite3
 import threading
 
 import grpc
@@ -353,6 +355,26 @@ def test_disk_that_fills_up_on_the_way_is_one_line(client, checkpoint):
 
     assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "cannot be stored: File too large" in details
+
+
+def test_checkpoint_that_could_not_be_noted_is_taken_in_when_sent_again(checkpoint, tmp_path):
+    def rename_table(old: str, new: str) -> None:
+        with contextlib.closing(sqlite3.connect(tmp_path / "evaluator.db")) as database:
+            database.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    with running_evaluator(tmp_path, NOBODY) as client:
+        # Noting a checkpoint removes results of another one in its place, which now cannot be done.
+        rename_table("results", "away")
+        code, details = refused(client, checkpoint.pieces())
+        left = list(tmp_path.glob("checkpoints/*/*")) + list(tmp_path.glob("incoming/*"))
+        rename_table("away", "results")
+        again = client.PublishCheckpoint(checkpoint.pieces())
+
+        assert code == grpc.StatusCode.INTERNAL
+        assert "evaluator.db cannot be written" in details
+        assert left == []
+        assert not again.already_visible
+        assert visible_steps(client) == [5]
 
 
 def wait_until(condition) -> None:

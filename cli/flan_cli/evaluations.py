@@ -1,12 +1,14 @@
 """Follows the evaluation of every checkpoint of a run, without ever holding the command up.
 
-One thread looks for checkpoints that became visible; one for each of them watches its Evaluate stream. The
-evaluator works by itself, these only look on, so a lost connection costs nothing but a new call.
+One thread looks for checkpoints that became visible; a few more each watch the Evaluate stream of one of them, in
+order, and then of the next. The evaluator works by itself, these only look on, so a lost connection costs nothing
+but a new call, and one watched late loses nothing.
 """
 
 import queue
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
@@ -18,14 +20,13 @@ _LOOK_S = 0.5
 _CALL_TIMEOUT_S = 10.0
 _STREAM_TIMEOUT_S = 3600.0
 """Of one call; a longer evaluation is simply watched anew."""
-_AWAY_S = 120.0
-"""How long the evaluator may be away before its evaluations count as failed."""
+_MAX_WATCHED = 8
+"""Streams at once; far below what the evaluator allows, which others may watch too."""
 
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
@@ -58,19 +59,23 @@ Event = Found | Evaluated | Failed | pb.EvaluationProgress
 class Evaluations:
     """Start it, take events, `finish` it once no checkpoint will come any more, `close` it."""
 
-    def __init__(self, address: str, run: str) -> None:
+    def __init__(self, address: str, run: str, *, patience_s: float = 120.0) -> None:
         """Args:
         address: HOST:PORT of the evaluator; it stays the same when the evaluator comes back.
         run: run id.
+        patience_s: how long the evaluator may be away before its evaluations count as failed.
         """
         # A channel that waits long between tries would not notice that the evaluator came back.
         self._channel = grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", 1000)])
         self._stub = EvaluatorServiceStub(self._channel)
         self._run = run
+        self._patience_s = patience_s
         self._events: queue.Queue[Event] = queue.Queue()
         self._finishing = threading.Event()
         self._closed = threading.Event()
-        self._watchers: dict[int, threading.Thread] = {}
+        self._watchers = ThreadPoolExecutor(_MAX_WATCHED, thread_name_prefix="evaluations")
+        self._watched: dict[int, Future[None]] = {}
+        """By step."""
         self._looker = threading.Thread(target=self._look, name="checkpoints", daemon=True)
         self._looker.start()
 
@@ -90,7 +95,7 @@ class Evaluations:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come; take what is left after asking."""
-        return not self._looker.is_alive() and not any(each.is_alive() for each in self._watchers.values())
+        return not self._looker.is_alive() and all(each.done() for each in self._watched.values())
 
     def close(self) -> None:
         """Ends all calls and threads."""
@@ -98,8 +103,7 @@ class Evaluations:
         self._finishing.set()
         self._channel.close()
         self._looker.join()
-        for watcher in self._watchers.values():
-            watcher.join()
+        self._watchers.shutdown(cancel_futures=True)
 
     def _look(self) -> None:
         away = _Away()
@@ -122,12 +126,10 @@ class Evaluations:
             self._finishing.wait(_LOOK_S)
 
     def _follow(self, step: int) -> None:
-        if step in self._watchers:
+        if step in self._watched:
             return
         self._events.put(Found(step))
-        watcher = threading.Thread(target=self._watch, args=(step,), name=f"step {step}", daemon=True)
-        watcher.start()
-        self._watchers[step] = watcher
+        self._watched[step] = self._watchers.submit(self._watch, step)
 
     def _watch(self, step: int) -> None:
         away = _Away()
@@ -154,8 +156,12 @@ class Evaluations:
         if self._closed.is_set() or not isinstance(err, grpc.RpcError):
             # A call on the closed channel raises ValueError.
             return False
+        if err.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            # It is there and works, but has too many calls; that may last as long as what they wait for.
+            away.since = None
+            return True
         away.since = away.since or time.monotonic()
-        if err.code() in _PASSING and time.monotonic() - away.since < _AWAY_S:
+        if err.code() in _PASSING and time.monotonic() - away.since < self._patience_s:
             return True
         self._events.put(Failed(step, err.details() or err.code().name))
         return False

@@ -1,7 +1,7 @@
 """The `flan` command: its groups, and how it ends.
 
-Exit status: 0 done; 1 a part failed, with its last lines; 2 something the user can mend, in one line; 128 + n
-stopped by signal n.
+Exit status: 0 done; 1 a part failed, with its last lines, or a file or the output could not be used; 2 something the
+user can mend, in one line; 128 + n stopped by signal n.
 """
 
 import os
@@ -18,6 +18,8 @@ from flan_cli.tokenizer import tokenizer_group
 from flan_cli.up import up
 from flan_shared.command import USER_FAULT
 from flan_shared.errors import FlanError
+
+_SYSTEM_FAULT = 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -65,14 +67,23 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader of a pipe left, as in `flan preview rte | head`; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe left, as in `flan preview rte | head`.
+        _drop_output()
         return 128 + signal.SIGPIPE
     except OSError as err:
-        if err.filename is None:
-            raise
-        _say(f"{err.filename}: {err.strerror}")
-        return USER_FAULT
+        # A failed write, as on a full disk, has no name.
+        what = "input or output failed" if err.filename is None else err.filename
+        _say(f"{what}: {err.strerror or err}")
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        return _SYSTEM_FAULT
+
+
+def _drop_output() -> None:
+    # Else Python would try to write what is left at exit, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

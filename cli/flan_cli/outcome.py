@@ -25,22 +25,32 @@ RULE = (
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one held-out dataset; values 0 to 100."""
+    """One metric of one held-out dataset; values 0 to 100.
+
+    Attributes:
+      n: examples scored after tuning, `n_before` those before it.
+      num_unscored: examples that could not be scored after tuning, `num_unscored_before` those before it.
+      before: None where no example could be scored.
+      after: as `before`.
+      chance: None where there are no options.
+    """
 
     dataset: str
     cluster: str
     metric: str
     main: bool
+    n_before: int
     n: int
+    num_unscored_before: int
     num_unscored: int
-    before: float
-    after: float
+    before: float | None
+    after: float | None
     chance: float | None
 
     @property
-    def change(self) -> float:
-        """In points."""
-        return self.after - self.before
+    def change(self) -> float | None:
+        """In points; None where either side could not be scored."""
+        return None if self.before is None or self.after is None else self.after - self.before
 
 
 @dataclass(frozen=True)
@@ -118,10 +128,12 @@ def pair_scores(
             cluster=each.cluster,
             metric=each.metric,
             main=each.main,
+            n_before=first[key].n,
             n=each.n,
+            num_unscored_before=first[key].num_unscored,
             num_unscored=each.num_unscored,
-            before=first[key].value,
-            after=each.value,
+            before=_value(first[key]),
+            after=_value(each),
             chance=each.chance if each.HasField("chance") else None,
         )
         for key, each in last.items()
@@ -137,6 +149,11 @@ def pair_scores(
             each.metric,
         ),
     )
+
+
+def _value(result: DatasetResult) -> float | None:
+    # The contract has no absent value: a mean over no example is sent as 0.
+    return result.value if result.n else None
 
 
 @dataclass(frozen=True)
@@ -175,34 +192,37 @@ class Verdict:
 
 
 def judge(scores: Sequence[Score]) -> Verdict | None:
-    """The verdict on a run; None where no dataset has a proportion.
+    """The verdict on a run; None where no dataset has a proportion that was scored before and after.
 
     Each dataset counts once, with its main metric where that is a proportion, else with its first one.
     """
     proportions: dict[str, Score] = {}
     for score in scores:
-        if score.metric in PROPORTIONS and score.n:
+        if score.metric in PROPORTIONS and score.change is not None:
             proportions.setdefault(score.dataset, score)
     if not proportions:
         return None
     taken = list(proportions.values())
     count = len(taken)
 
-    def half_interval(part: str) -> float:
-        variances = [_variance(getattr(score, part), score.n) for score in taken]
-        return _Z_95 * math.sqrt(sum(variances)) / count
-
+    before = [(score.before, score.n_before) for score in taken]
+    after = [(score.after, score.n) for score in taken]
     has_chance = all(score.chance is not None for score in taken)
     chance = sum(score.chance or 0 for score in taken) / count
     return Verdict(
         num_datasets=count,
-        before=sum(score.before for score in taken) / count,
-        after=sum(score.after for score in taken) / count,
+        before=sum(value for value, _ in before) / count,
+        after=sum(value for value, _ in after) / count,
         # Added, not as the root of squares: a model that always answers "yes" and later always "no" is right on
         # exactly the other examples, and its change is twice the error of either score.
-        noise=half_interval("before") + half_interval("after"),
-        chance=(chance, half_interval("after")) if has_chance else None,
+        noise=_half_interval(before) + _half_interval(after),
+        chance=(chance, _half_interval(after)) if has_chance else None,
     )
+
+
+def _half_interval(scores: Sequence[tuple[float, int]]) -> float:
+    """Of the mean of scores, each given with its n."""
+    return _Z_95 * math.sqrt(sum(_variance(value, n) for value, n in scores)) / len(scores)
 
 
 def _variance(value: float, n: int) -> float:

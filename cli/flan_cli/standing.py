@@ -88,5 +88,5 @@ class Standing:
 
 
 def _scores(results: tuple[DatasetResult, ...]) -> str:
-    main = [f"{each.dataset} {each.metric} {each.value:.1f}" for each in results if each.main]
-    return ", ".join(main)
+    main = [(f"{each.dataset} {each.metric}", each) for each in results if each.main]
+    return ", ".join(f"{name} {each.value:.1f}" if each.n else f"{name} -" for name, each in main)

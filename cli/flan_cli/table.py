@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flan.v1.batch_pb2 import QuarantinedRow
-from flan_cli.outcome import RULE, Result, Score, judge
+from flan_cli.outcome import PROPORTIONS, RULE, Result, Score, judge
 
 _MOST_QUARANTINED = 5
 _WIDTH = 110
@@ -62,30 +62,38 @@ def _table(result: Result, scores: Sequence[Score]) -> Table:
     for name in ("n", "before", "after", "change", "chance"):
         table.add_column(name, justify="right", no_wrap=True)
     for score in scores:
-        chance = "-" if score.chance is None else f"{score.chance:.1f}"
         table.add_row(
             score.dataset,
             score.cluster,
             score.metric,
             f"{score.n:,}",
-            f"{score.before:.1f}",
-            f"{score.after:.1f}",
-            f"{score.change:+.1f}",
-            chance,
+            _points(score.before),
+            _points(score.after),
+            _points(score.change, "+.1f"),
+            _points(score.chance),
         )
     return table
 
 
+def _points(value: float | None, form: str = ".1f") -> str:
+    return "-" if value is None else format(value, form)
+
+
 def _print_notes(console: Console, scores: Sequence[Score]) -> None:
     for score in scores:
-        if score.num_unscored:
-            console.print(
-                f"{score.dataset} {score.metric}: {score.num_unscored:,} examples could not be scored; "
-                "they are not part of n"
-            )
+        for when, num_unscored in (("before", score.num_unscored_before), ("after", score.num_unscored)):
+            if num_unscored:
+                console.print(
+                    f"{score.dataset} {score.metric}: {num_unscored:,} examples could not be scored {when} tuning; "
+                    "they are not part of n"
+                )
     verdict = judge(scores)
     if verdict is None:
-        console.print("No verdict: no held-out metric here is a proportion, whose noise n alone would tell.")
+        if any(score.metric in PROPORTIONS for score in scores):
+            why = "what it would rest on could not be scored before and after tuning."
+        else:
+            why = "no held-out metric here is a proportion, whose noise n alone would tell."
+        console.print(f"No verdict: {why}")
         return
     console.print(f"[bold]{verdict.sentence}[/bold]")
     console.print(f"({RULE})", style="dim")

@@ -114,8 +114,14 @@ class Intake:
                 return True
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
-            _sync(target.parent)
-            self._store.add_checkpoint(manifest.run, manifest.step, manifest.parameters_digest)
+            try:
+                _sync(target.parent)
+                self._store.add_checkpoint(manifest.run, manifest.step, manifest.parameters_digest)
+            except BaseException:
+                # Without its row it would stand in the way of every later transfer. Moved back in one step, to be
+                # removed there: half a folder must never stand here.
+                target.rename(folder)
+                raise
             return False
 
 
