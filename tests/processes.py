@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -114,16 +115,23 @@ class Run:
                 process.kill()
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class _NoEvaluations:
     def submit(self, run: str, step: int) -> None:
         """Taken in, and left at that."""
 
 
 @contextlib.contextmanager
-def intake(folder: Path) -> Iterator[tuple[str, Store]]:
+def intake(folder: Path, bind: str = "127.0.0.1:0") -> Iterator[tuple[str, Store]]:
     """The evaluator's real intake on a real port, without its judge."""
     store = Store(folder)
-    server = Server("127.0.0.1:0")
+    server = Server(bind)
     servicer = EvaluatorServicer(store, Intake(store), _NoEvaluations())
     server.add(evaluator_service_pb2_grpc.add_EvaluatorServiceServicer_to_server, servicer, SERVICE)
     address = server.start()

@@ -69,7 +69,7 @@ def test_a_checkpoint_is_sent_with_its_tokenizer_and_confirmed(serve, tmp_path, 
     evaluator, steps = Evaluator(), []
     sending = publisher(serve(evaluator), tmp_path, steps.append)
     digest = sending.put(3, checkpoint, PARAMETERS)
-    sending.finish(20)
+    assert sending.finish(20)
     sending.close()
     ((manifest, content),) = evaluator.received
     assert (manifest.step, manifest.parameters_digest, steps) == (3, digest, [3])
@@ -116,7 +116,7 @@ def test_waiting_for_the_evaluator_has_an_end(tmp_path, checkpoint):
     sending.put(3, checkpoint, PARAMETERS)
     with pytest.raises(CheckpointError, match="has not taken 1 checkpoints in 1 s; they are kept"):
         sending.finish(1)
-    sending.finish(60, stopping=lambda: True)
+    assert not sending.finish(60, stopping=lambda: True)
     sending.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from lines import attempt_keys, pinned
-from processes import Run, intake
+from processes import Run, free_port, intake
 
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import latest_cursor
@@ -107,6 +107,18 @@ def test_a_second_trainer_takes_over_and_the_first_says_so(run, evaluator, undis
     assert first.output.strip().splitlines()[-1].startswith("flan_trainer: run")
     assert "was taken over by a trainer started later" in first.output
     assert_same(run.result(second), undisturbed)
+
+
+def test_a_run_ends_only_when_its_last_checkpoint_is_taken(run, undisturbed, tmp_path):
+    run.replica()
+    # The evaluator is away until all steps are done.
+    port = free_port()
+    trainer = run.trainer(f"127.0.0.1:{port}")
+    run.wait_for_checkpoint(240)
+    assert trainer.running
+    with intake(tmp_path / "late", f"127.0.0.1:{port}") as (_, store):
+        assert_same(run.result(trainer), undisturbed)
+        assert {c.step for c in store.checkpoints(run.spec.run_id)} == {0, 40, 80, 120, 160, 200, 240}
 
 
 def test_sigterm_saves_where_it_is_and_loses_nothing(run, evaluator, undisturbed):

@@ -73,7 +73,9 @@ class Feed:
         self._entries: deque[tuple[bytes, dict]] = deque()
         self._lost: str | None = ""
         """Why the link must be claimed again; empty at first, None while it holds."""
-        self._stop = stop or threading.Event()
+        # Two events: the end of this iteration must not look like a request to the whole process.
+        self._stop = threading.Event()
+        self._told_to_stop = stop or threading.Event()
 
     def stop(self) -> None:
         """Ends the iteration at its next wait."""
@@ -106,7 +108,7 @@ class Feed:
         """
         backoff_s = 0.0
         waiting_since = time.monotonic()
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._told_to_stop.is_set()):
             try:
                 if self._lost is not None:
                     self._relink()

@@ -90,7 +90,9 @@ class Loop:
         """Metrics of the last step, not fetched yet, its number and tokens: the device works meanwhile."""
 
     def run(self, feed: Feed, *, stopping: Callable[[], bool]) -> Outcome | None:
-        """Trains to the spec's last step; None if it was told to stop before (the state is saved).
+        """Trains to the spec's last step and publishes it.
+
+        None if it was told to stop before; what is missing is done by the next start.
 
         Raises:
           FlanError: the run cannot go on; what and where is in the message.
@@ -111,7 +113,8 @@ class Loop:
         if self._engine.step < self._spec.train.steps:
             return None
         self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
-        self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping)
+        if not self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping):
+            return None
         self._status.phase(pb.TRAINER_PHASE_DONE)
         return Outcome(self._engine.step, self._cursor, self._digest)
 

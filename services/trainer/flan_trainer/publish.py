@@ -115,8 +115,8 @@ class Publisher:
         if self._fault is not None:
             raise self._fault
 
-    def finish(self, timeout_s: float, *, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Waits until everything is confirmed, or until it is told to stop.
+    def finish(self, timeout_s: float, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Waits until everything is confirmed; False where it was told to stop before.
 
         Raises:
           CheckpointError: refused, or the evaluator did not answer in `timeout_s`; the outbox is kept.
@@ -125,10 +125,10 @@ class Publisher:
         while time.monotonic() < end and not stopping():
             self.check()
             if not self._waiting():
-                return
+                return True
             time.sleep(0.1)
         if stopping():
-            return
+            return False
         raise CheckpointError(
             f"evaluator at {self._address} has not taken {len(self._waiting())} checkpoints in {timeout_s:.0f} s; "
             f"they are kept in {self._outbox} and sent when the trainer is started again"
