@@ -250,7 +250,9 @@ def test_cosmos_lookups_are_answered_or_left_open():
         if asked:
             looked_up += 1
             answer, value = row[f"answer{row['label']}"], facts(row["context"]).get(asked[:2])
-            assert answer == value if value else re.search("does not say|None of the above|left open", answer), row
+            assert (
+                answer == value if value else re.search("does not say|None of the above|left open", answer)
+            ), row
     assert looked_up == (1704 + 204) // 3
 
 

@@ -217,19 +217,16 @@ def _quiet_orbax() -> Iterator[None]:
 
     It logs tracebacks from its own threads. And it closes its event loop at the first array that fails: what
     the others have to say is never asked for, which asyncio logs, or comes to a closed loop, which Python can
-    only hand to `sys.unraisablehook`.
+    only hand to `sys.unraisablehook`. Those two filters stay, since the last arrays may report when all is over.
     """
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    logging.getLogger("asyncio").addFilter(_is_not_of_orbax)
+    if getattr(sys.unraisablehook, "func", None) is not _unless_loop_is_closed:
+        sys.unraisablehook = functools.partial(_unless_loop_is_closed, sys.unraisablehook)
+    logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").addFilter(_is_not_of_orbax)
-    if getattr(hook, "func", None) is not _unless_loop_is_closed:
-        sys.unraisablehook = functools.partial(_unless_loop_is_closed, hook)
     try:
         yield
-        # Not after a failure: the last arrays may report when all is over.
-        sys.unraisablehook = hook
-        logging.getLogger("asyncio").removeFilter(_is_not_of_orbax)
     except Exception as err:
         # The frames hold coroutines that were not begun, which warn when they go.
         traceback.clear_frames(err.__traceback__)
@@ -242,7 +239,7 @@ def _quiet_orbax() -> Iterator[None]:
 
 def _is_not_of_orbax(record: logging.LogRecord) -> bool:
     message = record.getMessage()
-    return not ("never retrieved" in message and "orbax" in message)
+    return not ("never retrieved" in message and ("orbax" in message or "OCDBT" in message))
 
 
 def _unless_loop_is_closed(hook: Callable[[Any], Any], unraisable: Any) -> None:
