@@ -6,7 +6,7 @@ DISTRIBUTIONS := shared services/datagen services/trainer services/evaluator cli
 EXTRAS ?=
 ARGS ?=
 
-.PHONY: demo test setup check format proto lock clean
+.PHONY: demo test setup check format proto catalog lock clean
 
 demo: setup
 	$(BIN)/flan up $(ARGS)
@@ -34,6 +34,10 @@ format: setup
 # Regenerates the stubs; tests/test_layout.py fails where they differ from proto/.
 proto: setup
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared proto/flan/v1/*.proto
+
+# Writes docs/catalog.md; tests/test_page.py fails where it differs from the templates.
+catalog: setup
+	$(BIN)/python -m flan_datagen page --out docs/catalog.md
 
 # Writes the exact tested set, with hashes and without addresses, and out of it what each image installs. Needs uv.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

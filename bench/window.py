@@ -17,9 +17,10 @@ import numpy as np
 
 from flan_datagen.pool import Pools
 from flan_datagen.sources import open_source
-from flan_datagen.window import WindowMaker, mixture_entries
+from flan_datagen.units import mixture_entries
+from flan_datagen.window import WindowMaker
 from flan_shared.line import encode_batch
-from flan_shared.spec import load_spec
+from flan_shared.spec import RunSpec, load_spec
 from flan_shared.tokenizer import Tokenizer, train
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    spec, maker, tokenizer = _open(arguments.data, arguments.spec)
+    spec, maker, tokenizer = open_maker(arguments.data, arguments.spec)
     pairs = [_measure(maker, tokenizer, window) for window in range(arguments.repeats + 1)][1:]
     seconds, bare = ([pair[i] for pair in pairs] for i in (0, 1))
     window = maker.make(0)
@@ -44,7 +45,7 @@ def main() -> None:
         "bytes_per_token": size / window.num_tokens,
         "machine": f"{platform.machine()} {platform.system()}",
         "versions": {name: metadata.version(name) for name in ("numpy", "polars", "sentencepiece")},
-        "commit": _commit(),
+        "commit": commit(),
     }
     text = json.dumps(result, indent=2)
     print(text)
@@ -52,12 +53,13 @@ def main() -> None:
         arguments.json.write_text(text)
 
 
-def _open(data: str, spec_file: str):
+def open_maker(data: str, spec_file: str) -> tuple[RunSpec, WindowMaker, Tokenizer]:
+    """A maker of a spec's windows, with a tokenizer trained on a part of its rows."""
     spec, pools = load_spec(spec_file), Pools(open_source(data))
     texts = []
-    for entry in mixture_entries(spec):
-        for row in pools.train(entry, seed=spec.seed, cap=spec.mixture.cap).take(np.arange(200)):
-            texts += [row[name] for name in entry.fields if row[name]]
+    for entry in mixture_entries(spec, pools.catalog):
+        for row in pools.train(entry, seed=spec.seed, cap=spec.mixture.cap).frame.head(200).to_dicts():
+            texts += [row[name] for name in entry.fields if row.get(name)]
     tokenizer = train(texts, spec.tokenizer.vocab_size)
     spec = spec.with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
     return spec, WindowMaker(spec, pools, tokenizer), tokenizer
@@ -81,7 +83,8 @@ def _strings(batch, tokenizer: Tokenizer):
     return [tokenizer.decode(part.tolist()[:-1]) for part in np.split(batch.tokens, ends[:-1])]
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of this repository."""
     folder = Path(__file__).parent
     found = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True)
     return found.stdout.strip() or "unknown"

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from flan_datagen.catalog import load_catalog, options_block
+from flan_shared.errors import DataError
 
 
 def adapt(dataset: str, rows: list[dict], part: str = "") -> list[dict]:
@@ -112,6 +113,17 @@ def test_boolq_true_is_yes():
     assert yes["question"] == "is tin a metal?"
 
 
+def test_boolq_of_super_glue_has_a_label():
+    row = {"question": "is tin a metal", "passage": "Tin is a metal.", "idx": 0}
+    no, yes = adapt("boolq", [{**row, "label": 0}, {**row, "label": 1}, {**row, "label": -1}])
+    assert (no["answer"], yes["answer"]) == ("no", "yes")
+
+
+def test_boolq_with_neither_an_answer_nor_a_label_is_refused():
+    with pytest.raises(DataError, match="nothing in any of the columns answer, label"):
+        adapt("boolq", [{"question": "is tin a metal", "passage": "Tin is a metal."}])
+
+
 def test_drop_target_is_the_first_span_and_all_are_references():
     spans = {"spans": ["3", "three", "3"], "types": ["number", "span", "number"]}
     (row,) = adapt("drop", [{"passage": "A text.", "question": "How many?", "answers_spans": spans}])
@@ -166,10 +178,28 @@ def test_squad_title_has_spaces_for_underscores():
     assert row["title"] == "Old Bridge"
 
 
-def test_every_squad_template_says_what_to_reply_without_an_answer():
-    for template in load_catalog()["squad"].templates:
-        if not template.turned_around:
-            assert "unanswerable" in template.inputs
+def test_squad_templates_say_what_to_reply_without_an_answer_in_v2_alone():
+    entry = load_catalog()["squad"]
+    for part in entry.members:
+        for template in (entry.templates[index] for index in part.templates):
+            if not template.turned_around:
+                assert ("unanswerable" in template.inputs) == (part.name == "v2")
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("Who built it??", "Who built it?"),
+        ("Who built it ? ", "Who built it ?"),
+        ("Who built it in 1917 ", "Who built it in 1917?"),
+        ('Who said "stop"', 'Who said "stop"?'),
+        ("Name its builder", "Name its builder"),
+        ("Tell why.", "Tell why."),
+    ],
+)
+def test_written_question_has_one_question_mark_at_most(typed, shown):
+    (row,) = adapt("squad", [{**squad_row(["A mason"]), "question": typed}], "v1")
+    assert row["question"] == shown
 
 
 def test_cosmos_qa_options_are_its_four_columns_and_unlabelled_rows_are_left_out():
@@ -178,3 +208,52 @@ def test_cosmos_qa_options_are_its_four_columns_and_unlabelled_rows_are_left_out
     assert labelled["row"] == 1
     assert labelled["answer"] == "reason 2"
     assert options_block(labelled["options"]).splitlines()[-1] == "- reason 3"
+
+
+def news(query: str = "Ann Lee said @placeholder was shut.", **columns: object) -> dict:
+    """A ReCoRD row."""
+    return {
+        "passage": "Ann Lee shut the Old Bridge in Rome.\n@highlight\n\nBridge is shut\n@highlight\n\nIn Rome",
+        "query": query,
+        "entities": ["Ann Lee", "Old Bridge", "Rome", "Old Bridge", "Bridge"],
+        "entity_spans": {"text": ["Rome"], "start": [0], "end": [0]},
+        "answers": ["Bridge", "Old Bridge"],
+        "idx": {"passage": 0, "query": 0},
+        **columns,
+    }
+
+
+def test_record_options_are_entities_with_the_rest_of_the_query():
+    (row,) = adapt("record", [news()])
+    assert row["passage"] == "Ann Lee shut the Old Bridge in Rome."
+    assert row["start"] == "Ann Lee said"
+    assert row["query"] == "Ann Lee said ____ was shut."
+    assert row["options"] == [f"{name} was shut." for name in ("Ann Lee", "Old Bridge", "Rome", "Bridge")]
+
+
+def test_record_answer_is_the_first_right_option_and_all_are_references():
+    (row,) = adapt("record", [news()])
+    assert row["answer"] == "Old Bridge was shut."
+    assert row["references"] == ["Old Bridge was shut.", "Bridge was shut."]
+
+
+def test_record_row_without_answers_is_left_out():
+    rows = adapt("record", [news(answers=[]), news(answers=None), news(answers=["Rome"])])
+    assert [(row["row"], row["answer"]) for row in rows] == [(2, "Rome was shut.")]
+
+
+def test_record_query_may_begin_with_its_placeholder_and_have_it_twice():
+    (row,) = adapt("record", [news("@placeholder's builder likes @placeholder", answers=["Rome"])])
+    assert (row["start"], row["answer"]) == ("...", "Rome's builder likes Rome")
+
+
+@pytest.mark.parametrize(
+    ("broken", "defect"),
+    [
+        ({"answers": ["Paris"]}, "label 'Paris' names none of the 4 options"),
+        ({"query": "Who shut it?"}, "option 1 of 4 is empty"),
+        ({"entities": []}, "there are 0 options; at least 2 are needed"),
+    ],
+)
+def test_record_row_that_cannot_be_solved_is_a_defect(broken, defect):
+    assert adapt("record", [news(), news(**broken)])[1]["defect"] == defect

@@ -68,10 +68,39 @@ def test_packed_preview_fills_rows_with_segments_from_1(capsys, tokenizer_file):
     assert f"20 examples in {len(rows)} rows of 256 input and 48 target tokens" in out
 
 
+def test_all_shows_every_template_of_every_dataset(capsys):
+    assert run(["catalog", "--json"]) == 0
+    catalog = json.loads(capsys.readouterr().out)
+    assert run(["preview", "--all", "-n", "1", "--json"]) == 0
+    examples = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(each["dataset"], each["template"], each["turned_around"]) for each in examples} == {
+        (each["id"], template["id"], template["turned_around"])
+        for each in catalog
+        for template in each["templates"]
+    }
+    assert all(each["inputs"].strip() and each["targets"].strip() and each["references"] for each in examples)
+
+
+def test_forms_and_orders_of_options_may_be_looked_at(capsys):
+    shown = {}
+    for flags in (["--form", "bare"], ["--form", "name"], ["--options", "none"], ["--options", "shuffled"]):
+        assert run(["preview", "rte", "-n", "6", "--json", *flags]) == 0
+        shown[flags[1]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(each["inputs"].startswith("[Natural language inference: RTE] ") for each in shown["name"])
+    assert [f"[Natural language inference: RTE] {each['inputs']}" for each in shown["bare"]] == [
+        each["inputs"] for each in shown["name"]
+    ]
+    assert not any("OPTIONS" in each["inputs"] for each in shown["none"] + shown["bare"])
+    assert {tuple(each["options"]) for each in shown["shuffled"]} <= {(), ("yes", "no"), ("no", "yes")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nothing"], "there is no dataset 'nothing'"),
+        ([], "give a dataset, such as `flan preview rte`, or --all"),
+        (["--all", "--packed"], "leave --packed and --template out"),
+        (["rte", "--catalog", "nowhere"], "catalog folder nowhere does not exist"),
         (["rte", "--template", "99"], "has no template 99"),
         (["rte", "--data", "nowhere"], "data folder nowhere does not exist"),
         (["rte", "--datagen", "127.0.0.1:1"], "no datagen answers at 127.0.0.1:1"),

@@ -54,7 +54,9 @@ def test_unscored_is_not_wrong():
     assert (score.value, score.n, score.num_unscored) == (100.0, 1, 2)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "f1", "exact_match", "rouge", "bleu", "pearson"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "f1", "exact_match", "rouge", "bleu", "pearson", "spearman", "edit_distance"]
+)
 @pytest.mark.parametrize("kind", [CLASSIFICATION, FREE_TEXT])
 def test_nothing_to_score_has_n_zero(name, kind):
     for score in scores([name], kind, [written(None, "red")]).values():
@@ -179,3 +181,19 @@ def test_the_first_metric_is_the_main_one():
 def test_an_unknown_metric_is_named():
     with pytest.raises(EvaluationError, match="'meteor' is not known"):
         measure(["meteor"], FREE_TEXT, [written("a", "a")])
+
+
+def test_spearman_goes_by_ranks_and_pearson_by_values():
+    answers = [written(str(p), str(r)) for p, r in ((1, 1), (2, 4), (3, 9), (4, 100))]
+    found = scores(["pearson", "spearman"], FREE_TEXT, answers)
+    assert found["spearman"].value == pytest.approx(100)
+    assert 70 < found["pearson"].value < 90
+
+
+def test_edit_distance_counts_words_and_minds_their_case():
+    answers = [written("The cat sat", "the cat sat down"), written("a b", "a b")]
+    found = scores(["edit_distance"], FREE_TEXT, answers)
+    # Two of four words differ; and none of two.
+    assert found["edit_similarity"].value == pytest.approx(75)
+    assert found["edit_distance"].value == pytest.approx(1)
+    assert next(iter(found)) == "edit_similarity"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flan_datagen.mixture import Mixture, Stream, draw_exemplars
 
-STREAMS = [Stream("large", 5000, 10, 3000), Stream("small", 40, 7, 40), Stream("other", 900, 3, 900)]
+STREAMS = [Stream("large", 5000, 3000), Stream("small", 40, 40), Stream("other", 900, 900)]
 
 
 def mixture(streams=STREAMS, *, seed=3, window=100):
@@ -46,7 +46,7 @@ def test_a_window_is_the_same_whenever_it_is_made():
     mixed = mixture()
     for window in (3, 99, 17):
         again = mixed.draws(window)
-    for name in ("stream", "number", "row", "template"):
+    for name in ("stream", "number", "row", "choice"):
         assert (getattr(before, name) == getattr(again, name)).all()
 
 
@@ -64,16 +64,37 @@ def test_datasets_are_interleaved_within_a_window():
 
 def test_every_template_is_drawn_about_equally():
     draws = [mixture(window=1000).draws(window) for window in range(10)]
-    templates = np.concatenate([d.template[d.stream == 0] for d in draws])
-    counts = np.bincount(templates, minlength=10)
+    templates = np.concatenate([d.choice[d.stream == 0] for d in draws]) % np.uint64(10)
+    counts = np.bincount(templates.astype(np.int64), minlength=10)
     assert counts.min() > 0.8 * counts.mean()
 
 
 @given(st.integers(0, 2**63), st.integers(2, 50), st.integers(0, 16), st.data())
-def test_exemplars_are_never_the_query_and_never_one_twice(key, num_rows, shots, data):
+def test_exemplars_are_never_the_query_and_never_one_twice(key, num_rows, num_shots, data):
     query = data.draw(st.integers(0, num_rows - 1))
-    rows = draw_exemplars(key, num_rows, shots, query=query)
-    assert query not in rows
-    assert len(set(rows)) == len(rows) == min(shots, num_rows - 1)
+    candidates = np.arange(100, 100 + num_rows)
+
+    def drawn(num_shots, query):
+        shots = draw_exemplars(np.array([key], np.uint64), candidates, num_shots, queries=np.array([query]))
+        return [row for row in shots[0].tolist() if row >= 0]
+
+    rows = drawn(num_shots, 100 + query)
+    assert 100 + query not in rows
+    assert set(rows) <= set(candidates.tolist())
+    assert len(set(rows)) == len(rows) == min(num_shots, num_rows - 1)
     # A smaller k asks for a beginning of the same list.
-    assert draw_exemplars(key, num_rows, shots // 2, query=query) == rows[: shots // 2]
+    assert drawn(num_shots // 2, 100 + query) == rows[: num_shots // 2]
+    # A query from elsewhere takes nothing away.
+    assert len(drawn(num_shots, -1)) == min(num_shots, num_rows)
+
+
+def test_exemplars_of_many_draws_are_those_of_each():
+    keys, queries, candidates = np.arange(20, dtype=np.uint64), np.arange(20) % 7, np.arange(7)
+    together = draw_exemplars(keys, candidates, 5, queries=queries)
+    for key, query, rows in zip(keys, queries, together, strict=True):
+        assert (draw_exemplars(key[None], candidates, 5, queries=query[None])[0] == rows).all()
+
+
+def test_without_candidates_there_are_no_exemplars():
+    shots = draw_exemplars(np.zeros(3, np.uint64), np.zeros(0, np.int64), 2, queries=np.full(3, -1))
+    assert (shots == -1).all()

@@ -1,10 +1,13 @@
-"""Folders of files as a source, and the door to all sources."""
+"""Folders of files as a source, several sources as one, and the door to all of them."""
+
+import json
 
 import polars as pl
 import pytest
+from hubs import entry, parquet
 
 from flan_datagen.catalog import load_catalog
-from flan_datagen.sources import FolderSource, open_source
+from flan_datagen.sources import FolderSource, MixedSource, open_source
 from flan_shared.errors import DataError
 
 RTE, ANLI, HELLASWAG = (load_catalog()[name] for name in ("rte", "anli", "hellaswag"))
@@ -103,8 +106,206 @@ def test_a_folder_opens_under_its_name(folder):
 
 
 def test_a_folder_that_is_missing_or_holds_nothing_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere does not exist; give a folder, or 'embedded'"):
+    with pytest.raises(DataError, match=r"nowhere does not exist; give a folder, or 'embedded', or 'hub'"):
         open_source(str(tmp_path / "nowhere"))
     (tmp_path / "notes.txt").write_text("no data here")
     with pytest.raises(DataError, match=r"holds no dataset; expected files such as .*rte/train\.parquet"):
         open_source(str(tmp_path))
+
+
+SHARDS = ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+HASHED = ["train-00000-of-00002-1a2b.parquet", "train-00001-of-00002-3c4d.parquet"]
+CONVERTED = ["train/0000.parquet", "train/0001.parquet"]
+
+
+def write(folder, *names, frame=FRAME):
+    """The frame's rows dealt in order to the files."""
+    share = -(-frame.height // len(names))
+    for index, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        frame[index * share : (index + 1) * share].write_parquet(folder / name)
+
+
+@pytest.mark.parametrize(
+    "names", [SHARDS, HASHED, CONVERTED], ids=["numbered", "with hashes", "converted branch"]
+)
+def test_several_files_of_a_split_are_read_in_their_order(tmp_path, names):
+    write(tmp_path / "rte", *names)
+    source = FolderSource(tmp_path)
+    assert source.has(RTE, "", "train")
+    assert source.read(RTE, "", "train").equals(FRAME)
+
+
+def test_many_files_are_in_order_of_their_number(tmp_path):
+    frame = pl.DataFrame({"text": [str(index) for index in range(12)]})
+    write(tmp_path / "own", *(f"train/{index}.parquet" for index in range(12)), frame=frame)
+    assert FolderSource(tmp_path).read(entry("own"), "", "train").equals(frame)
+
+
+def test_a_split_does_not_take_the_files_of_another_that_begins_alike(tmp_path):
+    write(tmp_path / "rte", "train-00000-of-00001.parquet")
+    write(tmp_path / "rte", "train-easy-00000-of-00001.parquet", frame=FRAME.reverse())
+    source = FolderSource(tmp_path)
+    assert source.read(RTE, "", "train").equals(FRAME)
+    assert source.read(RTE, "", "train-easy").equals(FRAME.reverse())
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (SHARDS[:1], r"has train-00000-of-00002\.parquet; expected all from number 0 to 1, each once"),
+        (SHARDS[1:], r"has train-00001-of-00002\.parquet; expected all from number 0 to 1"),
+        ([SHARDS[0], HASHED[0], SHARDS[1]], r"expected all from number 0 to 1, each once"),
+        (["train/0000.parquet", "train/0002.parquet"], r"has 0000\.parquet, 0002\.parquet; .* 0 to 2"),
+        (
+            ["train.parquet", *SHARDS],
+            r"has train\.parquet and train-\*\.parquet; keep one file for each split",
+        ),
+        (["train.parquet", *CONVERTED], r"has train\.parquet and train/; keep one file for each split"),
+    ],
+)
+def test_files_that_make_no_whole_split_are_refused(tmp_path, names, expected):
+    write(tmp_path / "rte", *names)
+    with pytest.raises(DataError, match=expected):
+        FolderSource(tmp_path).has(RTE, "", "train")
+
+
+def test_files_of_one_split_with_different_columns_are_refused(tmp_path):
+    write(tmp_path / "rte", SHARDS[0])
+    write(tmp_path / "rte", SHARDS[1], frame=FRAME.drop("label"))
+    with pytest.raises(
+        DataError, match=r"train-00000-of-00002\.parquet and the 1 files after it do not make one"
+    ):
+        FolderSource(tmp_path).read(RTE, "", "train")
+
+
+def test_a_damaged_one_of_several_files_is_named(tmp_path):
+    write(tmp_path / "rte", *SHARDS)
+    (tmp_path / "rte" / SHARDS[1]).write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"train-00001-of-00002\.parquet cannot be read: "):
+        FolderSource(tmp_path).read(RTE, "", "train")
+
+
+def test_the_digest_of_several_files_follows_each_of_them(tmp_path):
+    write(tmp_path / "rte", *SHARDS)
+    before = FolderSource(tmp_path).digest(RTE, "", "train")
+    assert before == FolderSource(tmp_path).digest(RTE, "", "train")
+    write(tmp_path / "rte", SHARDS[1], frame=FRAME)
+    assert FolderSource(tmp_path).digest(RTE, "", "train") != before
+
+
+def test_the_first_folder_that_has_the_split_is_taken(tmp_path):
+    mnli = entry("mnli", parts=("matched", "mismatched"), folders=("mnli/own", "mnli"))
+    write(tmp_path / "mnli", "train.parquet", "test.parquet")
+    write(tmp_path / "mnli" / "own", "test.parquet", frame=FRAME.reverse())
+    source = FolderSource(tmp_path)
+    assert source.read(mnli, "mismatched", "train").height == 1
+    assert source.read(mnli, "matched", "test").equals(FRAME.reverse())
+    with pytest.raises(
+        DataError, match=r"mnli/own/validation and .*/mnli/validation have no file; expected one of"
+    ):
+        source.read(mnli, "matched", "validation")
+
+
+def test_a_path_with_special_characters_means_itself(tmp_path):
+    folder = tmp_path / "a=1,[b]*"
+    write(folder / "rte", *CONVERTED)
+    source = open_source(str(folder))
+    assert source.read(RTE, "", "train").equals(FRAME)
+    assert source.labels(RTE, "", "train") == {}
+
+
+def class_labels(*names, column="label"):
+    features = {
+        column: {"_type": "ClassLabel", "names": names},
+        "text": {"_type": "Value", "dtype": "string"},
+    }
+    return json.dumps({"info": {"features": features}})
+
+
+def test_labels_are_those_that_the_file_names(tmp_path):
+    (tmp_path / "rte").mkdir()
+    path = tmp_path / "rte" / "train.parquet"
+    path.write_bytes(parquet(FRAME, huggingface=class_labels("entailment", "not_entailment")))
+    assert FolderSource(tmp_path).labels(RTE, "", "train") == {"label": ["entailment", "not_entailment"]}
+
+
+@pytest.mark.parametrize(
+    "document", ["", "not json", "[]", '{"info": null}', '{"info": {"features": {"a": 1}}}']
+)
+def test_a_file_that_names_no_labels_has_none(tmp_path, document):
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "train.parquet").write_bytes(parquet(FRAME, huggingface=document))
+    FRAME.write_csv(tmp_path / "rte" / "test.csv")
+    source = FolderSource(tmp_path)
+    assert source.labels(RTE, "", "train") == source.labels(RTE, "", "test") == {}
+
+
+def test_files_that_name_different_labels_are_refused(tmp_path):
+    (tmp_path / "rte").mkdir()
+    for name, labels in zip(SHARDS, (("yes", "no"), ("no", "yes")), strict=True):
+        (tmp_path / "rte" / name).write_bytes(parquet(FRAME, huggingface=class_labels(*labels)))
+    with pytest.raises(
+        DataError, match=r"of-00002\.parquet names labels \{'label': \['no', 'yes'\]\}, but .*'yes', 'no'"
+    ):
+        FolderSource(tmp_path).labels(RTE, "", "train")
+
+
+def test_a_dataset_comes_whole_from_the_first_source_that_has_some_of_it(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    write(first / "anli" / "r2", "train.parquet")
+    write(second / "anli" / "r1", "train.parquet", frame=FRAME.reverse())
+    write(second / "rte", "train.parquet", frame=FRAME.reverse())
+    source = open_source(f"{first},{second}")
+    assert source.name == f"{first},{second}"
+    assert [part for part in ANLI.parts if source.has(ANLI, part, "train")] == ["r2"]
+    assert source.read(ANLI, "r2", "train").equals(FRAME)
+    assert source.read(RTE, "", "train").equals(FRAME.reverse())
+    assert source.digest(RTE, "", "train") == FolderSource(second).digest(RTE, "", "train")
+    assert source.labels(RTE, "", "train") == {}
+    with pytest.raises(DataError, match=r"first/anli/r1/train has no file"):
+        source.read(ANLI, "r1", "train")
+
+
+def test_the_embedded_corpus_fills_up_what_a_folder_lacks(folder):
+    source = open_source(f"{folder}, embedded")
+    assert source.read(RTE, "", "train").equals(FRAME)
+    assert not source.has(RTE, "", "validation")
+    assert source.has(HELLASWAG, "", "train")
+    assert source.name == f"{folder},embedded"
+
+
+def test_a_dataset_that_nobody_has_is_absent(folder, tmp_path):
+    other = tmp_path / "other"
+    write(other / "anli" / "r1", "train.parquet")
+    source = open_source(f"{folder},{other}")
+    assert not source.has(HELLASWAG, "", "train")
+    with pytest.raises(DataError, match=rf"dataset 'hellaswag' is in none of {folder}, {other}"):
+        source.read(HELLASWAG, "", "train")
+
+
+def test_a_source_that_cannot_tell_is_not_passed_over(folder):
+    class Unreachable:
+        name = "hub"
+
+        def has(self, entry, part, split):
+            raise DataError("no network")
+
+    source = MixedSource([FolderSource(folder), Unreachable(), FolderSource(folder)])
+    assert source.read(RTE, "", "train").equals(FRAME)
+    with pytest.raises(DataError, match="no network"):
+        source.has(ANLI, "r1", "train")
+
+
+def test_a_faulty_one_of_several_sources_is_named(folder, monkeypatch):
+    with pytest.raises(DataError, match=r"data folder .*nowhere does not exist"):
+        open_source(f"embedded,{folder}/nowhere")
+    with pytest.raises(
+        DataError, match=r"--data 'embedded,' has an empty name; expected such as 'DIR,hub,embedded'"
+    ):
+        open_source("embedded,")
+    with pytest.raises(DataError, match=r"--data 'embedded,embedded' names 'embedded' twice"):
+        open_source("embedded,embedded")
+    monkeypatch.setenv("HF_ENDPOINT", "nonsense")
+    with pytest.raises(DataError, match="HF_ENDPOINT is 'nonsense'"):
+        open_source("hub,embedded")

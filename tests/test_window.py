@@ -4,10 +4,9 @@ import folders
 import pytest
 from lines import made, pinned, window_maker
 
-from flan_datagen.catalog import load_catalog
-from flan_datagen.fit import cut_at_word, fit_inputs
+from flan_datagen.catalog import load_catalog, options_block
+from flan_datagen.fit import Prompt, cut_at_word, fit_inputs
 from flan_datagen.pool import Pools
-from flan_datagen.render import prompt
 from flan_datagen.sources import open_source
 from flan_datagen.window import WindowMaker
 from flan_shared.errors import DataError, SpecError
@@ -44,9 +43,9 @@ def test_examples_are_templates_of_the_datasets_filled_with_rows(data_folder, to
         pool = Pools(open_source(str(data_folder))).train(catalog[name], seed=7, cap=10**6)
         for row in pool.frame.to_dicts():
             for template in catalog[name].templates:
-                rendered = prompt(catalog[name], row, template)
+                inputs, targets = template.render({**row, "options": options_block(row["options"])})
                 # Turned-around templates may ask everyone the same.
-                expected.setdefault(rendered.inputs(), set()).add(rendered.targets)
+                expected.setdefault(inputs, set()).add(targets)
     # A prompt over 128 tokens is shortened and so not among them; this folder has few of those.
     pairs = list(texts(tokenizer, maker.make(0)))
     found = [targets in expected[inputs] for inputs, targets in pairs if inputs in expected]
@@ -153,8 +152,10 @@ def test_targets_are_cut_at_the_end_and_keep_eos(data_folder, tokenizer):
 def test_exemplars_stand_before_the_query_and_go_first_when_it_is_long(data_folder, tokenizer):
     entry = load_catalog()["sst2"]
     rows = Pools(open_source(str(data_folder))).train(entry, seed=0, cap=10**6).frame.to_dicts()
-    few = prompt(entry, rows[0], entry.templates[0], rows[1:4])
-    zero = prompt(entry, rows[0], entry.templates[0])
+    template = entry.templates[0]
+    values = [{**row, "options": options_block(row["options"])} for row in rows[:4]]
+    exemplars = tuple("\n".join(template.render(value)) for value in values[1:])
+    few, zero = Prompt(template, values[0], exemplars), Prompt(template, values[0])
     assert few.inputs().endswith(zero.inputs())
     assert few.inputs().count("OPTIONS:") == 4
     budget = len(tokenizer.encode([few.inputs(num_shots=1)])[0]) + 1

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import click
 
+from flan_cli.catalog import catalog
+from flan_cli.corpus import corpus
 from flan_cli.errors import Interrupted, ServiceFailedError
 from flan_cli.preview import preview
 from flan_cli.spec import spec_group
@@ -31,7 +33,7 @@ def flan() -> None:
     """
 
 
-for command in (up, preview, spec_group, tokenizer_group):
+for command in (up, preview, catalog, corpus, spec_group, tokenizer_group):
     flan.add_command(command)
 
 

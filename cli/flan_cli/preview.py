@@ -1,36 +1,42 @@
 """`flan preview`: read what the model will read, before any compute is spent on it."""
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
-import grpc
 
 from flan.v1 import datagen_service_pb2 as pb
 from flan.v1 import example_pb2
-from flan.v1.datagen_service_pb2_grpc import DatagenServiceStub
+from flan_cli.datagen import Datagen, address_option, reached
 from flan_cli.example_view import example_json, print_example, print_row, stdout
-from flan_cli.services import datagen
-from flan_cli.spec import data_option, default_spec, read_spec
-from flan_cli.stack import Stack
-from flan_cli.tokenizer import train_tokenizer
-from flan_shared.errors import FlanError, ServiceError
-from flan_shared.spec import Lengths, RunSpec
+from flan_cli.rows import Rows, rows_options
+from flan_cli.spec import default_spec, read_spec
+from flan_shared.errors import FlanError
+from flan_shared.spec import Lengths
 
-_TIMEOUT_S = 300.0
 _SPLITS = {
     "train": example_pb2.SPLIT_TRAIN,
     "dev": example_pb2.SPLIT_DEV,
     "test": example_pb2.SPLIT_TEST,
 }
-_MENDABLE = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+_FORMS = {
+    "instruction": pb.TEMPLATE_FORM_INSTRUCTION,
+    "bare": pb.TEMPLATE_FORM_BARE,
+    "name": pb.TEMPLATE_FORM_NAME,
+}
+_ORDERS = {
+    "ordered": pb.OPTIONS_ORDER_ORDERED,
+    "shuffled": pb.OPTIONS_ORDER_SHUFFLED,
+    "none": pb.OPTIONS_ORDER_NONE,
+}
 
 
 @click.command(short_help="Read examples as the model will.")
-@click.argument("dataset")
+@click.argument("dataset", required=False)
+@click.option(
+    "--all", "every", is_flag=True, help="Every dataset of the data with every one of its templates."
+)
 @click.option(
     "-n",
     "num_rows",
@@ -38,7 +44,7 @@ _MENDABLE = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
     show_default=True,
     type=click.IntRange(1),
     metavar="N",
-    help="Rows, a seeded sample.",
+    help="Rows, a seeded sample; with --all of every part.",
 )
 @click.option(
     "--template",
@@ -63,8 +69,23 @@ _MENDABLE = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
     metavar="N",
     help="Of all draws.",
 )
+@click.option(
+    "--form",
+    type=click.Choice(list(_FORMS)),
+    default="instruction",
+    show_default=True,
+    help="A template; the row's fields alone; or these after the dataset's name.",
+)
+@click.option(
+    "--options",
+    "order",
+    type=click.Choice(list(_ORDERS)),
+    default="ordered",
+    show_default=True,
+    help="OPTIONS in the dataset's order, in one that changes from row to row, or not shown.",
+)
 @click.option("--packed", is_flag=True, help="Show how the examples share rows.")
-@data_option
+@rows_options
 @click.option(
     "--spec",
     "spec_name",
@@ -77,33 +98,33 @@ _MENDABLE = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
     metavar="FILE",
     help="What --packed counts tokens with. Absent: one is trained on the spec's training rows.",
 )
-@click.option(
-    "--datagen",
-    "address",
-    envvar="FLAN_DATAGEN",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    help="Ask this datagen. Absent: one is started.",
-)
+@address_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def preview(
-    dataset: str,
+    dataset: str | None,
+    every: bool,
     num_rows: int,
     template: int | None,
     split: str,
     shots: int,
     seed: int,
+    form: str,
+    order: str,
     packed: bool,
-    data: str,
+    rows: Rows,
     spec_name: str | None,
     tokenizer: Path | None,
     address: str | None,
     as_json: bool,
 ) -> None:
     """Show rendered examples of DATASET: inputs, targets, options, references and the source row."""
-    spec = read_spec(spec_name or default_spec(data))
+    if (dataset is None) != every:
+        raise FlanError("give a dataset, such as `flan preview rte`, or --all")
+    if every and (packed or template is not None):
+        raise FlanError("--all shows every template, one by one; leave --packed and --template out")
+    spec = read_spec(spec_name or default_spec(rows))
     request = pb.StreamExamplesRequest(
-        datasets=[dataset],
+        datasets=[dataset] if dataset else [],
         split=_SPLITS[split],
         num_rows=num_rows,
         template=template,
@@ -111,55 +132,48 @@ def preview(
         turned_around=split == "train",
         seed=seed,
         num_shots=shots,
+        form=_FORMS[form],
+        options=_ORDERS[order],
         pack=packed,
+        every_template=every,
         lengths=pb.RowLengths(inputs=spec.lengths.inputs, targets=spec.lengths.targets) if packed else None,
     )
-    with _datagen(address, data, spec, tokenizer, needs_tokenizer=packed) as (stack, reached):
-        examples = _stream(stack, reached, request)
-    if not examples:
-        raise FlanError(f"dataset {dataset!r} has no rows in split {split!r} of {data}")
-    if as_json:
-        for example in examples:
+    with reached(address, rows, tokenizer=tokenizer, train_for=spec if packed else None) as datagen:
+        if every:
+            request.datasets.extend(_available(datagen, rows))
+        answers = datagen.stream("StreamExamples", request)
+        examples = (answer.example for answer in answers)
+        shown = _show_packed(examples, spec.lengths, as_json) if packed else _show(examples, as_json)
+    if not shown:
+        raise FlanError(f"dataset {dataset!r} has no rows in split {split!r} of {rows.data}")
+
+
+def _available(datagen: Datagen, rows: Rows) -> list[str]:
+    catalog = datagen.call("ListDatasets", pb.ListDatasetsRequest())
+    found = [info.id for info in catalog.datasets if info.available]
+    if not found:
+        raise FlanError(f"{rows.data} has no dataset of the catalog; `flan catalog` lists them")
+    return found
+
+
+def _show(examples: Iterable[example_pb2.Example], as_json: bool) -> int:
+    """Shows each example as it comes; returns how many there were."""
+    console, number = stdout(), 0
+    for number, example in enumerate(examples, start=1):
+        if as_json:
             click.echo(json.dumps(example_json(example), ensure_ascii=False))
-    elif packed:
-        _print_packed(examples, spec.lengths)
-    else:
-        console = stdout()
-        for number, example in enumerate(examples, start=1):
+        else:
             print_example(console, number, example)
+    return number
 
 
-@contextlib.contextmanager
-def _datagen(
-    address: str | None, data: str, spec: RunSpec, tokenizer: Path | None, *, needs_tokenizer: bool
-) -> Iterator[tuple[Stack, str]]:
-    """A datagen to ask: the given one, or one that is started and stopped here."""
-    with tempfile.TemporaryDirectory(prefix="flan-") as name:
-        folder = Path(name)
-        if address is None and needs_tokenizer and tokenizer is None:
-            click.echo("training a tokenizer to count tokens with; --tokenizer FILE uses yours", err=True)
-            tokenizer = folder / "tokenizer.model"
-            train_tokenizer(spec, data, tokenizer)
-        with Stack(folder / "logs") as stack:
-            if address is None:
-                service = datagen("datagen", folder, data=data, tokenizer=tokenizer)
-                address = str(stack.start(service).address)
-            yield stack, address
-
-
-def _stream(stack: Stack, address: str, request: pb.StreamExamplesRequest) -> list[example_pb2.Example]:
-    with grpc.insecure_channel(address) as channel:
-        call = DatagenServiceStub(channel).StreamExamples(request, timeout=_TIMEOUT_S)
-        try:
-            with stack.cancelling(call.cancel):
-                return [response.example for response in call]
-        except grpc.RpcError as err:
-            stack.check_interrupt()
-            if err.code() in _MENDABLE:
-                raise FlanError(err.details()) from err
-            if err.code() == grpc.StatusCode.UNAVAILABLE:
-                raise FlanError(f"no datagen answers at {address}: {err.details()}") from err
-            raise ServiceError(f"datagen at {address} failed: {err.code().name} {err.details()}") from err
+def _show_packed(examples: Iterable[example_pb2.Example], lengths: Lengths, as_json: bool) -> int:
+    packed = list(examples)
+    if as_json:
+        return _show(packed, as_json)
+    if packed:
+        _print_packed(packed, lengths)
+    return len(packed)
 
 
 def _print_packed(examples: list[example_pb2.Example], lengths: Lengths) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flan_cli.rows import Rows
 from flan_cli.services import run_datagen
 from flan_cli.stack import Stack
 from flan_shared.errors import FlanError, SpecError
@@ -59,7 +60,7 @@ def prepared(
     read: Callable[[], RunSpec] | None,
     fallback: Callable[[], RunSpec],
     *,
-    data: str,
+    rows: Rows,
     tokenizer: Path | None,
     say: Callable[[str], None],
 ) -> Iterator[RunFolder]:
@@ -69,7 +70,7 @@ def prepared(
       folder: where the run goes; None: a new `flan-runs/<run id>/<n>`. One with checkpoints is continued.
       read: gives the spec that the user asked for; None: the folder's own, or else `fallback`.
       fallback: gives the default spec.
-      data: embedded, or a folder.
+      rows: where they come from.
       tokenizer: to use; None: the folder's own, or else one is trained.
       say: is told what takes a while.
 
@@ -79,7 +80,7 @@ def prepared(
     """
     if folder is None:
         with _new_folder(RUNS) as draft:
-            spec = _prepare(draft, (read or fallback)(), data, tokenizer, say)
+            spec = _prepare(draft, (read or fallback)(), rows, tokenizer, say)
             path = _adopt(draft, RUNS / spec.run_id)
         with _locked(path):
             yield RunFolder(path, spec, is_continued=False)
@@ -91,7 +92,7 @@ def prepared(
         if kept is None and has_checkpoints:
             raise FlanError(f"--dir {folder} holds checkpoints but not their spec.json and tokenizer.model")
         if kept is None or (not has_checkpoints and (read or tokenizer)):
-            spec = _prepare(folder, (read or fallback)(), data, tokenizer, say)
+            spec = _prepare(folder, (read or fallback)(), rows, tokenizer, say)
             yield RunFolder(folder, spec, is_continued=False)
             return
         given = Tokenizer.load(tokenizer).digest if tokenizer else kept.tokenizer.digest
@@ -115,18 +116,22 @@ def _kept(folder: Path) -> RunSpec | None:
 
 
 def _prepare(
-    folder: Path, spec: RunSpec, data: str, tokenizer: Path | None, say: Callable[[str], None]
+    folder: Path, spec: RunSpec, rows: Rows, tokenizer: Path | None, say: Callable[[str], None]
 ) -> RunSpec:
     """Checks the spec against the data, puts tokenizer and pinned spec in place."""
     spec_file, tokenizer_file = folder / "spec.json", folder / "tokenizer.model"
     given = Tokenizer.load(tokenizer) if tokenizer else None
     spec_file.write_text(spec.canonical())
     with Stack(folder / "logs", say=say) as stack:
-        say(f"checking the spec against the data ({data})")
-        run_datagen(stack, "check", data=data, spec=spec_file, tokenizer=tokenizer)
+        say(f"checking the spec against the data ({rows.data})")
+        report = folder / "check.json"
+        run_datagen(stack, "check", rows, spec=spec_file, tokenizer=tokenizer, report=report)
+        if unlicensed := json.loads(report.read_text())["unlicensed"]:
+            say(f"licences is {spec.licences}: left out of tuning are {', '.join(unlicensed)}")
+        report.unlink()
         if given is None:
             say(f"training a tokenizer of {spec.tokenizer.vocab_size:,} pieces")
-            run_datagen(stack, "tokenizer", data=data, spec=spec_file, out=tokenizer_file)
+            run_datagen(stack, "tokenizer", rows, spec=spec_file, out=tokenizer_file)
         else:
             tokenizer_file.write_bytes(given.model)
     pieces = given or Tokenizer.load(tokenizer_file)

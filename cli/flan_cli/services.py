@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flan_cli.rows import Rows
 from flan_cli.stack import Service, Stack, ready_file
 
 
-def run_datagen(stack: Stack, what: str, **options: object) -> None:
-    """Runs a command of datagen to its end, such as `run_datagen(stack, "check", data=…, spec=…)`.
+def run_datagen(stack: Stack, what: str, source: Rows | None = None, **options: object) -> None:
+    """Runs a command of datagen to its end, such as `run_datagen(stack, "check", rows, spec=…)`.
 
     Raises:
       ServiceFailedError: it failed; a fault of the user's is the message.
@@ -21,20 +22,20 @@ def run_datagen(stack: Stack, what: str, **options: object) -> None:
         if value is not None
         for flag in (f"--{name.replace('_', '-')}", str(value))
     ]
-    stack.run(what, [*_module("flan_datagen"), what, *flags])
+    stack.run(what, [*_module("flan_datagen"), what, *(source.flags if source else []), *flags])
 
 
 def datagen(
     name: str,
     folder: Path,
     *,
-    data: str,
+    rows: Rows,
     tokenizer: Path | None = None,
     redis: str | None = None,
     run: str | None = None,
 ) -> Service:
     """A datagen replica; without `redis` it only serves examples."""
-    flags = ["--data", data]
+    flags = rows.flags
     if tokenizer is not None:
         flags += ["--tokenizer", str(tokenizer)]
     if redis is not None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import yaml
 
+from flan_cli.rows import EMBEDDED, Rows
 from flan_cli.services import run_datagen
 from flan_cli.stack import Stack
 from flan_shared.errors import SpecError
 from flan_shared.spec import RunSpec, load_spec, parse_spec
 
 PACKAGED = ("demo", "real")
-EMBEDDED = "embedded"
 
 set_option = click.option(
     "--set",
@@ -23,20 +23,11 @@ set_option = click.option(
     metavar="FIELD=VALUE",
     help="Change a field of the spec, such as --set train.steps=40; may be repeated.",
 )
-data_option = click.option(
-    "--data",
-    envvar="FLAN_DATA",
-    show_envvar=True,
-    default=EMBEDDED,
-    show_default=True,
-    metavar="embedded|DIR",
-    help="Where rows come from: the embedded corpus, or a folder with one subfolder a dataset.",
-)
 
 
-def default_spec(data: str) -> str:
+def default_spec(rows: Rows) -> str:
     """The packaged spec that fits `--data`."""
-    return "demo" if data == EMBEDDED else "real"
+    return "demo" if rows.data == EMBEDDED else "real"
 
 
 def read_spec(name: str, settings: Sequence[str] = ()) -> RunSpec:
@@ -84,10 +75,17 @@ def spec_group() -> None:
     "--data",
     envvar="FLAN_DATA",
     show_envvar=True,
-    metavar="embedded|DIR",
+    metavar="embedded|hub|DIR[,…]",
     help="Also look every dataset up in the catalog and in this data.",
 )
-def validate(spec: str, settings: tuple[str, ...], data: str | None) -> None:
+@click.option(
+    "--catalog",
+    envvar="FLAN_CATALOG",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of *.yaml files with datasets of your own, for --data.",
+)
+def validate(spec: str, settings: tuple[str, ...], data: str | None, catalog: Path | None) -> None:
     """Check a run spec; faults are named with their fields.
 
     Without --data only the document itself is checked.
@@ -97,7 +95,7 @@ def validate(spec: str, settings: tuple[str, ...], data: str | None) -> None:
         with tempfile.TemporaryDirectory(prefix="flan-") as folder, Stack(Path(folder)) as stack:
             path = Path(folder) / "spec.json"
             path.write_text(checked.canonical())
-            run_datagen(stack, "check", data=data, spec=path)
+            run_datagen(stack, "check", Rows(data, catalog), spec=path)
     click.echo(f"{spec} is valid: run {checked.run_id} {summary(checked)}")
 
 

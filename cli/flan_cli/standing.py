@@ -1,5 +1,7 @@
 """Where a run stands: what the metrics stream and the evaluations tell, added up. No clock, no terminal."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +30,8 @@ class Standing:
     """Step of the newest checkpoint that the trainer saved."""
     windows: set[int] = field(default_factory=set)
     """Produced since the command began."""
+    losses: dict[int, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """By window and dataset: examples that were `shortened` or `cut` to fit, or `dropped`."""
     published: set[int] = field(default_factory=set)
     """Steps that the evaluator has."""
     progress: dict[int, EvaluationProgress] = field(default_factory=dict)
@@ -48,6 +52,7 @@ class Standing:
         match entry["kind"]:
             case "window":
                 self.windows.add(int(entry["window"]))
+                self.losses[int(entry["window"])] = json.loads(entry.get("losses", "{}"))
             case "step":
                 self.step = int(entry["step"])
                 self.loss = float(entry["loss"])
@@ -79,6 +84,14 @@ class Standing:
             case EvaluationProgress() if event.step not in self.results:
                 self.progress[event.step] = event
         return None
+
+    def lost(self, what: str, num_windows: int) -> dict[str, int]:
+        """Examples of the first windows that were `what`, by dataset, most first."""
+        total: Counter[str] = Counter()
+        for window, datasets in self.losses.items():
+            if window < num_windows:
+                total.update({name: counts.get(what, 0) for name, counts in datasets.items()})
+        return {name: count for name, count in total.most_common() if count}
 
     @property
     def in_hand(self) -> EvaluationProgress | None:

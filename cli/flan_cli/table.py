@@ -1,6 +1,6 @@
 """Prints what a run came to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,6 +18,7 @@ def print_outcome(
     result: Result,
     scores: Sequence[Score],
     quarantined: Sequence[QuarantinedRow],
+    fitted: Mapping[str, Mapping[str, int]] | None = None,
     *,
     console: Console | None = None,
 ) -> None:
@@ -27,6 +28,7 @@ def print_outcome(
       result: of the trainer.
       scores: before and after.
       quarantined: rows that were set aside; the first few are shown.
+      fitted: what was done so that examples fit, in words, and to how many of which dataset.
       console: standard output where not given.
     """
     console = console or _stdout()
@@ -43,6 +45,10 @@ def print_outcome(
         console.print(f"  quarantined: {row.dataset} {row.row}: {row.cause}", markup=False)
     if len(quarantined) > _MOST_QUARANTINED:
         console.print(f"  and {len(quarantined) - _MOST_QUARANTINED:,} rows more")
+    for what, datasets in (fitted or {}).items():
+        if datasets:
+            shown = ", ".join(f"{name} {count:,}" for name, count in datasets.items())
+            console.print(f"  {what}: {shown}")
     console.print(
         f"training: {result.steps:,} steps in {result.seconds:,.0f} s, "
         f"loss {result.loss_first:.3f} -> {result.loss_last:.3f}"

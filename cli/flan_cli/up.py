@@ -22,8 +22,9 @@ from flan_cli.metrics import Metrics
 from flan_cli.outcome import Result, pair_scores
 from flan_cli.progress import Display
 from flan_cli.redis_server import check_redis, redis_service
+from flan_cli.rows import Rows, rows_options
 from flan_cli.run_folder import RunFolder, prepared
-from flan_cli.spec import data_option, default_spec, read_spec, set_option, summary
+from flan_cli.spec import default_spec, read_spec, set_option, summary
 from flan_cli.stack import Process, Stack
 from flan_cli.standing import Standing, checkpoint_steps
 from flan_cli.table import print_outcome
@@ -34,7 +35,7 @@ _PERIOD_S = 0.1
 
 @dataclass(frozen=True)
 class _Settings:
-    data: str
+    rows: Rows
     num_replicas: int
     redis: str | None
     threads: int | None
@@ -47,7 +48,7 @@ class _Settings:
     metavar="FILE|demo|real",
     help="Run spec. Absent: `demo` for the embedded corpus, `real` for a folder.",
 )
-@data_option
+@rows_options
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
@@ -88,7 +89,7 @@ class _Settings:
 )
 def up(
     spec_name: str | None,
-    data: str,
+    rows: Rows,
     tokenizer: Path | None,
     folder: Path | None,
     replicas: int,
@@ -105,8 +106,8 @@ def up(
     _check_json_file(json_file)
     if redis is not None:
         check_redis(redis)
-    own = _Settings(data, replicas, redis, threads)
-    default = spec_name or default_spec(data)
+    own = _Settings(rows, replicas, redis, threads)
+    default = spec_name or default_spec(rows)
     asked = spec_name is not None or settings
     with (
         Display() as display,
@@ -114,7 +115,7 @@ def up(
             folder,
             (lambda: read_spec(default, settings)) if asked else None,
             lambda: read_spec(default),
-            data=data,
+            rows=rows,
             tokenizer=tokenizer,
             say=display.say,
         ) as run,
@@ -164,7 +165,7 @@ def _start(stack: Stack, run: RunFolder, settings: _Settings, url: str) -> tuple
             services.datagen(
                 f"datagen-{number}",
                 run.path,
-                data=settings.data,
+                rows=settings.rows,
                 tokenizer=run.tokenizer_file,
                 redis=url,
                 run=run.spec.run_id,
@@ -226,7 +227,12 @@ def _finish(
             raise ServiceFailedError(f"the checkpoint of step {step:,} was not evaluated; see {run.logs}")
     scores = pair_scores(standing.results[0], standing.results[result.steps], run.spec.heldout_datasets)
     counted = [row for row in quarantined if row.window < result.windows]
-    print_outcome(result, scores, counted)
+    fitted = {
+        "inputs shortened to fit": standing.lost("shortened", result.windows),
+        "targets cut to fit": standing.lost("cut", result.windows),
+        "dropped": standing.lost("dropped", result.windows),
+    }
+    print_outcome(result, scores, counted, fitted)
     if json_file is not None:
         temporary = json_file.with_name(f".{json_file.name}.{os.getpid()}")
         temporary.write_text(json.dumps(result.to_json(scores), indent=2) + "\n")
@@ -237,10 +243,9 @@ def _farewell(run: RunFolder, settings: _Settings) -> str:
     steps = [int(path.name.rpartition("_")[2]) for path in run.checkpoints.glob("checkpoint_*[0-9]")]
     if not steps:
         return f"stopped before the first checkpoint; the logs are in {run.logs}"
-    data = "" if settings.data == "embedded" else f" --data {shlex.quote(settings.data)}"
     return (
         f"stopped; the last checkpoint is of step {max(steps):,}, to go on: "
-        f"flan up --dir {shlex.quote(str(run.path))}{data}"
+        f"flan up --dir {shlex.quote(str(run.path))}{settings.rows.shown}"
     )
 
 

@@ -36,20 +36,48 @@ class Mixture(_Part):
     datasets: DatasetsByCluster = Field(min_length=1)
     """Dataset ids by cluster."""
     cap: int = Field(30_000, ge=1)
-    """Rows kept of each dataset."""
+    """Rows kept of each unit."""
     rate_maximum: int = Field(3_000, ge=1)
-    """A dataset's mixing rate is its number of rows, at most this."""
+    """A unit's mixing rate is its number of rows, at most this."""
+    rate_unit: Literal["dataset", "part"] = "dataset"
+    """What is capped and has a rate: a dataset as one, or each of its parts (ANLI r1, r2, r3), as FLAN's code has it."""
 
 
-class Templates(_Part):
+class TemplatePolicy(_Part):
     """How rows become text."""
 
+    form: Literal["instruction", "bare", "name"] = "instruction"
+    """instruction: a template; bare: the row's fields alone; name: these after the dataset's name (paper, section 4.3)."""
+    options: Literal["ordered", "shuffled", "none"] = "ordered"
+    """The OPTIONS of an instruction: in the dataset's order, in a keyed order of every draw's own, or left out."""
     per_dataset: int = Field(10, ge=1)
-    """The first so many templates of each dataset are used."""
+    """The first so many templates of each dataset are used, of each part where parts have their own."""
     turned_around: bool = True
     """Whether templates that ask the other way round are used in training."""
     num_shots: int = Field(0, ge=0, le=16)
     """Exemplars before each query."""
+
+
+class TemplateOverrides(_Part):
+    """What one cluster has otherwise; a field that is left out is as for all."""
+
+    form: Literal["instruction", "bare", "name"] | None = None
+    options: Literal["ordered", "shuffled", "none"] | None = None
+    per_dataset: int | None = Field(None, ge=1)
+    turned_around: bool | None = None
+    num_shots: int | None = Field(None, ge=0, le=16)
+
+
+class Templates(TemplatePolicy):
+    """How rows become text: for all clusters, and for single ones. Held-out clusters are asked by it, too."""
+
+    by_cluster: dict[ClusterName, TemplateOverrides] = {}
+
+    def of(self, cluster: str) -> TemplatePolicy:
+        """The policy of one cluster."""
+        base = self.model_dump(exclude={"by_cluster"})
+        own = self.by_cluster.get(cluster, TemplateOverrides()).model_dump(exclude_none=True)
+        return TemplatePolicy(**base | own)
 
 
 class Lengths(_Part):
@@ -158,6 +186,8 @@ class RunSpec(_Part):
     mixture: Mixture
     heldout: DatasetsByCluster = Field(min_length=1)
     """Held-out clusters, and the datasets of them to evaluate on."""
+    licences: Literal["any", "commercial"] = "any"
+    """commercial: datasets that are not known to allow commercial use are left out of tuning."""
     templates: Templates = Templates()
     lengths: Lengths = Lengths()
     packing: Packing = Packing()

@@ -1,5 +1,6 @@
-"""The command line of datagen: serve, check a spec against the data, train a tokenizer."""
+"""The command line of datagen: serve, check a spec against the data, train a tokenizer, write the corpus."""
 
+import json
 import logging
 import os
 import secrets
@@ -10,11 +11,15 @@ import click
 import numpy as np
 
 from flan.v1 import datagen_service_pb2_grpc
+from flan_datagen.catalog import load_catalog
+from flan_datagen.embedded.corpus import write_corpus
+from flan_datagen.page import catalog_page
 from flan_datagen.pool import Pools
 from flan_datagen.produce import Replica, SourceMismatchError
 from flan_datagen.serve import SERVICE, DatagenServicer
 from flan_datagen.sources import open_source
-from flan_datagen.window import WindowMaker, check_lengths, heldout_entries, mixture_entries
+from flan_datagen.units import heldout_entries, mixture_entries, unlicensed_entries
+from flan_datagen.window import WindowMaker, check_lengths
 from flan_shared import tokenizer
 from flan_shared.command import listen_options, one_line_faults, run_group, stop_event
 from flan_shared.errors import FlanError
@@ -39,7 +44,14 @@ _data = click.option(
     envvar="FLAN_DATA",
     default="embedded",
     show_default=True,
-    help="`embedded`, or a folder with one subfolder a dataset.",
+    help="`embedded`, `hub`, or a folder with one subfolder a dataset; several, comma between, in order.",
+)
+_catalog = click.option(
+    "--catalog",
+    "catalog_folder",
+    envvar="FLAN_CATALOG",
+    type=click.Path(path_type=Path),
+    help="Folder of catalog files with datasets of your own.",
 )
 _spec = click.option("--spec", "spec_file", envvar="FLAN_SPEC", required=True, help="Run spec (YAML).")
 
@@ -51,6 +63,7 @@ def main() -> None:
 
 @main.command()
 @_data
+@_catalog
 @click.option("--redis", "redis_url", envvar="FLAN_REDIS", help="URL of the line; absent: previews only.")
 @click.option("--tokenizer", "tokenizer_file", envvar="FLAN_TOKENIZER", help="SentencePiece model file.")
 @click.option("--run", envvar="FLAN_RUN", help="Serve this run only; absent: every run found.")
@@ -61,6 +74,7 @@ def main() -> None:
 @one_line_faults("flan_datagen")
 def serve(
     data: str,
+    catalog_folder: Path | None,
     redis_url: str | None,
     tokenizer_file: str | None,
     run: str | None,
@@ -72,7 +86,7 @@ def serve(
     stop = stop_event()
     source = open_source(data)
     pieces = Tokenizer.load(tokenizer_file) if tokenizer_file else None
-    pools = Pools(source)
+    pools = Pools(source, load_catalog(catalog_folder))
     server = Server(listen)
     server.add(
         datagen_service_pb2_grpc.add_DatagenServiceServicer_to_server, DatagenServicer(pools, pieces), SERVICE
@@ -109,44 +123,83 @@ def serve(
 
 @main.command()
 @_data
+@_catalog
 @_spec
 @click.option(
     "--tokenizer", "tokenizer_file", help="SentencePiece model file; with it the lengths are checked."
 )
+@click.option("--report", type=click.Path(path_type=Path), help="Write what was left out here (JSON).")
 @one_line_faults("flan_datagen")
-def check(data: str, spec_file: str, tokenizer_file: str | None) -> None:
+def check(
+    data: str, catalog_folder: Path | None, spec_file: str, tokenizer_file: str | None, report: Path | None
+) -> None:
     """Checks a run spec against the catalog, and that the data can be read."""
     spec = load_spec(spec_file)
+    pools = Pools(open_source(data), load_catalog(catalog_folder))
+    entries = mixture_entries(spec, pools.catalog)
     if tokenizer_file is not None:
-        check_lengths(spec, mixture_entries(spec), Tokenizer.load(tokenizer_file))
-    pools = Pools(open_source(data))
-    for entry in mixture_entries(spec):
+        check_lengths(spec, entries, Tokenizer.load(tokenizer_file))
+    for entry in entries:
         pools.train(entry, seed=spec.seed, cap=spec.mixture.cap)
-    for entry in heldout_entries(spec):
+    for entry in heldout_entries(spec, pools.catalog):
         pools.test(entry)
+    if report is not None:
+        left_out = [entry.id for entry in unlicensed_entries(spec, pools.catalog)]
+        report.write_text(json.dumps({"unlicensed": left_out}))
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--rows", "num_rows", type=click.IntRange(1), help="Training rows of each part.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the corpus.")
+@one_line_faults("flan_datagen")
+def corpus(out: Path, num_rows: int | None, seed: int) -> None:
+    """Writes the embedded corpus as Parquet files, and its running text."""
+    summary = write_corpus(out, num_rows, seed, load_catalog())
+    click.echo(
+        f"{out}: {len(summary.datasets)} datasets, {summary.rows:,} rows in {len(summary.files)} files, "
+        f"{summary.passages:,} passages of text; {summary.num_bytes / 1e6:.1f} MB"
+    )
+    for file in summary.files:
+        if file.rows < file.asked:
+            click.echo(
+                f"{file.path} has {file.rows:,} rows, not {file.asked:,}: there are no more different ones"
+            )
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Markdown file to write.")
+@one_line_faults("flan_datagen")
+def page(out: Path) -> None:
+    """Writes the page with one rendered example of every template (docs/catalog.md)."""
+    out.write_text(catalog_page(Pools(open_source("embedded"))), encoding="utf-8")
 
 
 @main.command("tokenizer")
 @_data
+@_catalog
 @_spec
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file to write."
 )
 @click.option("--vocab-size", type=int, help="Pieces; absent: the spec's tokenizer.vocab_size.")
 @one_line_faults("flan_datagen")
-def train_tokenizer(data: str, spec_file: str, out: Path, vocab_size: int | None) -> None:
+def train_tokenizer(
+    data: str, catalog_folder: Path | None, spec_file: str, out: Path, vocab_size: int | None
+) -> None:
     """Trains a tokenizer on the mixture's training pools: never on a held-out cluster."""
     spec = load_spec(spec_file)
-    pools = Pools(open_source(data))
+    pools = Pools(open_source(data), load_catalog(catalog_folder))
     texts: list[str] = []
-    for entry in mixture_entries(spec):
+    entries = mixture_entries(spec, pools.catalog)
+    for entry in entries:
         pool = pools.train(entry, seed=spec.seed, cap=spec.mixture.cap)
         for row in pool.take(np.arange(min(len(pool), _TEXT_ROWS))):
             texts += [row[name] for name in (*entry.fields, "answer") if row[name]]
             texts += row["options"] or []
         texts += [part for template in entry.templates for part in (template.inputs, template.targets)]
     model = tokenizer.train(texts, vocab_size or spec.tokenizer.vocab_size)
-    check_lengths(spec, mixture_entries(spec), model)
+    check_lengths(spec, entries, model)
     temporary = out.with_name(f"{out.name}.{os.getpid()}")
     try:
         temporary.write_bytes(model.model)

@@ -1,8 +1,8 @@
 """What the data of a run hangs on besides its spec, as one digest.
 
 Two replicas with equal digests make equal windows. The digest covers the data of the mixture, the tokenizer and
-datagen itself: its version and the files of the package, so that a changed template is seen even where nobody
-changed the version.
+datagen itself: its version and the files of the package, so that a changed adapter is seen even where nobody
+changed the version; entries, which may come from a user's folder, are named by their own digests.
 """
 
 import hashlib
@@ -24,10 +24,8 @@ def source_digest(pools: Pools, entries: Iterable[Entry], tokenizer: Tokenizer) 
     """
     lines = [f"datagen {_code_digest()}", f"tokenizer {tokenizer.digest}"]
     for entry in sorted(entries, key=lambda entry: entry.id):
-        for part in entry.parts:
-            for split in sorted({entry.splits.train, entry.splits.dev}):
-                if pools.source.has(entry, part, split):
-                    lines.append(f"{entry.id} {part} {split} {pools.digest(entry, part, split)}")
+        lines.append(f"{entry.id} {entry.digest}")
+        lines += [f"{entry.id} {part} {split} {digest}" for part, split, digest in pools.digests(entry)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

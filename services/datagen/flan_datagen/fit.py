@@ -5,14 +5,36 @@ instruction, the question and the OPTIONS survive. Cutting the tokens of the who
 does, would take the OPTIONS away first, because they stand last. Targets are cut at the end.
 """
 
+import dataclasses
 from collections.abc import Callable
 
+from flan_datagen.catalog import Template
 from flan_datagen.catalog.template import ANSWER, OPTIONS
-from flan_datagen.render import Prompt
+from flan_datagen.render import EXEMPLAR_SEPARATOR
 from flan_shared.tokenizer import EOS_ID, Tokenizer
 
 _ROUNDS = 8
 """Each round halves the field at worst, so a field of any length in use is gone after these."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """A row under a template that may have to be shortened.
+
+    Attributes:
+      template: the template.
+      values: what its fields hold, `options` and `answer` among them.
+      exemplars: rendered exemplars, in order.
+    """
+
+    template: Template
+    values: dict[str, str]
+    exemplars: tuple[str, ...] = ()
+
+    def inputs(self, values: dict[str, str] | None = None, num_shots: int | None = None) -> str:
+        """The text the model reads, with other field values or fewer exemplars where given."""
+        query = self.template.render(values or self.values)[0]
+        return EXEMPLAR_SEPARATOR.join((*self.exemplars[:num_shots], query))
 
 
 def fit_inputs(p: Prompt, tokenizer: Tokenizer, length: int) -> list[int]:

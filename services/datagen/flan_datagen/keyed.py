@@ -28,8 +28,8 @@ def key(seed: int, *names: str | int) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def hashes(key_: int, numbers: np.ndarray) -> np.ndarray:
-    """SplitMix64's output number `numbers` for the seed `key_`: uint64, the shape of `numbers`."""
+def hashes(key_: int | np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """SplitMix64's output number `numbers` for the seed `key_` (one, or uint64 for each): uint64, as `numbers`."""
     with np.errstate(over="ignore"):
         z = np.uint64(key_) + (numbers.astype(np.uint64) + np.uint64(1)) * _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -42,7 +42,7 @@ def choices(key_: int, numbers: np.ndarray, size: int) -> np.ndarray:
     return (hashes(key_, numbers) % np.uint64(size)).astype(np.int64)
 
 
-def permute(key_: int, positions: np.ndarray, size: int) -> np.ndarray:
+def permute(key_: int | np.ndarray, positions: np.ndarray, size: int | np.ndarray) -> np.ndarray:
     """The keyed permutation of range(size) at `positions`, without building the list.
 
     A balanced Feistel network on the next even number of bits, walked along its cycle back into the range
@@ -50,22 +50,28 @@ def permute(key_: int, positions: np.ndarray, size: int) -> np.ndarray:
     A shuffled list would cost its length for every point and epoch.
 
     Args:
-      key_: from `key`.
+      key_: from `key`; one, or uint64[n].
       positions: int64[n], each in [0, size).
-      size: at least 1.
+      size: at least 1, below 2**53; one, or int64[n].
 
     Returns:
       int64[n].
     """
-    half = np.uint64((max(size - 1, 1).bit_length() + 1) // 2)
-    mask = np.uint64((1 << int(half)) - 1)
+    shape = positions.shape
+    keys = np.broadcast_to(np.asarray(key_, np.uint64), shape)
+    sizes = np.broadcast_to(np.asarray(size, np.uint64), shape)
+    # frexp's exponent of an integer is its number of bits.
+    bits = np.frexp(np.maximum(sizes.astype(np.float64) - 1, 1))[1]
+    half = ((bits + 1) // 2).astype(np.uint64)
+    mask = (np.uint64(1) << half) - np.uint64(1)
     out = positions.astype(np.uint64)
     todo = np.arange(len(out))
     while len(todo):
-        left, right = out[todo] >> half, out[todo] & mask
+        key_now, half_now, mask_now = keys[todo], half[todo], mask[todo]
+        left, right = out[todo] >> half_now, out[todo] & mask_now
         for turn in range(_ROUNDS):
             # The turn stands above the bits of `right`: each turn has a function of its own.
-            left, right = right, left ^ (hashes(key_, right | np.uint64(turn << 60)) & mask)
-        out[todo] = (left << half) | right
-        todo = todo[out[todo] >= size]
+            left, right = right, left ^ (hashes(key_now, right | np.uint64(turn << 60)) & mask_now)
+        out[todo] = (left << half_now) | right
+        todo = todo[out[todo] >= sizes[todo]]
     return out.astype(np.int64)

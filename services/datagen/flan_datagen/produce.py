@@ -8,6 +8,7 @@ the answer is nil, and nothing is left behind.
 
 import contextlib
 import dataclasses
+import json
 import logging
 import random
 import threading
@@ -256,6 +257,8 @@ class Replica:
                 "examples": window.num_examples,
                 "tokens": window.num_tokens,
                 "seconds": f"{seconds:.4f}",
+                # By dataset, what did not go through whole; nothing where all did.
+                "losses": json.dumps(_losses(window)),
             },
         )
 
@@ -297,6 +300,14 @@ def write_window(
             raise LineError(
                 f"window {window.shards[shard][0].window} of {keys.run!r} was {' and '.join(sorted(outcomes))} in part"
             )
+
+
+def _losses(window: Window) -> dict[str, dict[str, int]]:
+    counts = {
+        name: {what: tally[what] for what in ("shortened", "cut", "dropped", "quarantined") if tally[what]}
+        for name, tally in window.tallies.items()
+    }
+    return {name: losses for name, losses in counts.items() if losses}
 
 
 def _cause(err: Exception) -> str:

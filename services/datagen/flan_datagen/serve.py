@@ -1,34 +1,26 @@
 """DatagenService: rendered examples for previews and for evaluation, and what the catalog holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import grpc
 import numpy as np
 
 from flan.v1 import datagen_service_pb2 as pb
 from flan.v1 import datagen_service_pb2_grpc, example_pb2
-from flan_datagen import keyed
-from flan_datagen.catalog import Entry, load_catalog
-from flan_datagen.fit import fit_inputs, with_eos
-from flan_datagen.mixture import draw_exemplars
+from flan_datagen.catalog import Entry
+from flan_datagen.describe import dataset_info, describe_mixture
+from flan_datagen.examples import stream_examples
+from flan_datagen.fit import with_eos
 from flan_datagen.pack import pack
-from flan_datagen.pool import DEV, TEST, Pool, Pools
-from flan_datagen.render import Prompt, drawable_templates, prompt
+from flan_datagen.pool import Pools
 from flan_shared.errors import DataError, FlanError, SpecError
 from flan_shared.serving import translated
+from flan_shared.spec import parse_spec
 from flan_shared.tokenizer import Tokenizer
 
 SERVICE = "flan.v1.DatagenService"
 
-_ANSWER_KINDS = {
-    "classification": example_pb2.ANSWER_KIND_CLASSIFICATION,
-    "multiple_choice": example_pb2.ANSWER_KIND_MULTIPLE_CHOICE,
-    "span": example_pb2.ANSWER_KIND_SPAN,
-    "free_text": example_pb2.ANSWER_KIND_FREE_TEXT,
-}
 _CODES = {SpecError: grpc.StatusCode.INVALID_ARGUMENT, DataError: grpc.StatusCode.NOT_FOUND}
-_EVERY_ROW = 2**62
-"""The cap of a preview: none."""
 _MOST_SHOTS = 16
 
 
@@ -49,7 +41,11 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
         """See the contract."""
         with translated(context, {**_CODES, FlanError: grpc.StatusCode.INTERNAL}):
             entries = self._entries(request)
-            examples = (example for entry in entries for example in self._examples(entry, request))
+            examples = (
+                example
+                for entry in entries
+                for example in stream_examples(entry, request, self._pools, self._tokenizer)
+            )
             if request.pack:
                 examples = iter(self._packed(list(examples), request.lengths))
             for example in examples:
@@ -59,10 +55,23 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
         self, request: pb.ListDatasetsRequest, context: grpc.ServicerContext
     ) -> pb.ListDatasetsResponse:
         """See the contract."""
-        return pb.ListDatasetsResponse(datasets=[self._info(entry) for entry in load_catalog().values()])
+        with translated(context, {**_CODES, FlanError: grpc.StatusCode.INTERNAL}):
+            entries = self._pools.catalog.values()
+            return pb.ListDatasetsResponse(
+                datasets=[
+                    dataset_info(entry, self._pools, count_rows=request.count_rows) for entry in entries
+                ]
+            )
+
+    def DescribeMixture(
+        self, request: pb.DescribeMixtureRequest, context: grpc.ServicerContext
+    ) -> pb.DescribeMixtureResponse:
+        """See the contract."""
+        with translated(context, {**_CODES, FlanError: grpc.StatusCode.INTERNAL}):
+            return describe_mixture(parse_spec(request.spec), self._pools, self._tokenizer)
 
     def _entries(self, request: pb.StreamExamplesRequest) -> list[Entry]:
-        catalog = load_catalog()
+        catalog = self._pools.catalog
         if not request.datasets:
             raise SpecError(f"datasets is empty; expected at least one of {', '.join(catalog)}")
         for name in request.datasets:
@@ -88,75 +97,6 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
                     "expected at least 2 each"
                 )
         return [catalog[name] for name in request.datasets]
-
-    def _examples(self, entry: Entry, request: pb.StreamExamplesRequest) -> Iterator[example_pb2.Example]:
-        pool = self._pools.sample(self._pool(entry, request), seed=request.seed, num_rows=request.num_rows)
-        templates = (
-            [request.template]
-            if request.HasField("template")
-            else drawable_templates(
-                entry, per_dataset=len(entry.templates), turned_around=request.turned_around
-            )
-        )
-        split = request.split or example_pb2.SPLIT_TRAIN
-        template_key = keyed.key(request.seed, entry.id, "evaluation template")
-        rows = pool.take(np.arange(len(pool)))
-        # The draw hangs on the row's own name, not on its place: a larger sample asks the same rows the same way.
-        names = np.array([keyed.key(0, row["part"], row["split"], row["row"]) for row in rows], np.uint64)
-        for row, choice in zip(rows, keyed.choices(template_key, names, len(templates)), strict=True):
-            index = templates[choice]
-            template = entry.templates[index]
-            shots = self._exemplars(entry, row, split, request)
-            rendered = prompt(entry, row, template, shots)
-            yield example_pb2.Example(
-                dataset=entry.id,
-                cluster=entry.cluster,
-                part=row["part"],
-                split=split,
-                row=row["row"],
-                template=index,
-                turned_around=template.turned_around,
-                inputs=self._inputs(rendered, request),
-                targets=rendered.targets,
-                options=() if template.turned_around else row["options"] or (),
-                # A template may ask for another field than the answer (translation into the other language).
-                references=row["references"] if template.targets == "{answer}" else [rendered.targets],
-                answer_kind=_ANSWER_KINDS[entry.answer_kind],
-                metrics=entry.metrics,
-            )
-
-    def _inputs(self, rendered: Prompt, request: pb.StreamExamplesRequest) -> str:
-        text = rendered.inputs()
-        if self._tokenizer is None or not request.HasField("lengths"):
-            return text
-        length = request.lengths.inputs
-        if len(self._tokenizer.encode([text])[0]) < length:
-            return text
-        return self._tokenizer.decode(fit_inputs(rendered, self._tokenizer, length))
-
-    def _pool(self, entry: Entry, request: pb.StreamExamplesRequest) -> Pool:
-        if request.split == DEV:
-            return self._pools.dev(entry)
-        if request.split == TEST:
-            return self._pools.test(entry)
-        return self._pools.train(entry, seed=request.seed, cap=_EVERY_ROW)
-
-    def _exemplars(
-        self, entry: Entry, row: dict, split: int, request: pb.StreamExamplesRequest
-    ) -> Sequence[dict]:
-        if not request.num_shots:
-            return ()
-        train = self._pools.train(entry, seed=request.seed, cap=_EVERY_ROW)
-        key = keyed.key(request.seed, entry.id, "evaluation exemplar", row["part"], row["row"])
-        # One more than asked for, because a preview of training rows may meet its own query.
-        numbers = draw_exemplars(key, len(train), request.num_shots + 1, query=None)
-        same = (row["part"], row["split"], row["row"])
-        others = [
-            shot
-            for shot in train.take(np.array(numbers))
-            if (shot["part"], shot["split"], shot["row"]) != same and shot["defect"] is None
-        ]
-        return others[: request.num_shots]
 
     def _packed(
         self, examples: list[example_pb2.Example], lengths: pb.RowLengths
@@ -185,14 +125,3 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
                 )
                 packed.append(examples[number])
         return packed
-
-    def _info(self, entry: Entry) -> pb.DatasetInfo:
-        return pb.DatasetInfo(
-            id=entry.id,
-            cluster=entry.cluster,
-            num_templates=len(entry.templates),
-            answer_kind=_ANSWER_KINDS[entry.answer_kind],
-            metrics=entry.metrics,
-            licence=entry.licence,
-            available=self._pools.available(entry),
-        )

@@ -74,6 +74,8 @@ class ExampleSource:
           ExamplesError: datagen is away for too long, or fails.
           StoppingError: `stop` was called.
         """
+        (cluster,) = (name for name, datasets in spec.heldout.items() if dataset in datasets)
+        policy = spec.templates.of(cluster)
         request = datagen_service_pb2.StreamExamplesRequest(
             datasets=[dataset],
             split=example_pb2.SPLIT_TEST,
@@ -81,7 +83,9 @@ class ExampleSource:
             turned_around=False,
             seed=spec.seed,
             lengths={"inputs": spec.lengths.inputs, "targets": spec.lengths.targets},
-            num_shots=spec.templates.num_shots,
+            num_shots=policy.num_shots,
+            form=f"TEMPLATE_FORM_{policy.form.upper()}",
+            options=f"OPTIONS_ORDER_{policy.options.upper()}",
         )
         key = f"{spec.run_id} {hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()}"
         fingerprint = self._store.examples_fingerprint(key)

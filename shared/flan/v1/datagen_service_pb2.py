@@ -25,25 +25,53 @@ _sym_db = _symbol_database.Default()
 from flan.v1 import example_pb2 as flan_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66lan/v1/datagen_service.proto\x12\x07\x66lan.v1\x1a\x15\x66lan/v1/example.proto\"\xfb\x01\n\x15StreamExamplesRequest\x12\x10\n\x08\x64\x61tasets\x18\x01 \x03(\t\x12\x1d\n\x05split\x18\x02 \x01(\x0e\x32\x0e.flan.v1.Split\x12\x10\n\x08num_rows\x18\x03 \x01(\x05\x12\x15\n\x08template\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rturned_around\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12)\n\x07lengths\x18\x07 \x01(\x0b\x32\x13.flan.v1.RowLengthsH\x01\x88\x01\x01\x12\x11\n\tnum_shots\x18\x08 \x01(\x05\x12\x0c\n\x04pack\x18\t \x01(\x08\x42\x0b\n\t_templateB\n\n\x08_lengths\"-\n\nRowLengths\x12\x0e\n\x06inputs\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x01(\x05\";\n\x16StreamExamplesResponse\x12!\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x10.flan.v1.Example\"\x15\n\x13ListDatasetsRequest\">\n\x14ListDatasetsResponse\x12&\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x14.flan.v1.DatasetInfo\"\xa0\x01\n\x0b\x44\x61tasetInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x15\n\rnum_templates\x18\x03 \x01(\x05\x12(\n\x0b\x61nswer_kind\x18\x04 \x01(\x0e\x32\x13.flan.v1.AnswerKind\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x32\xb2\x01\n\x0e\x44\x61tagenService\x12S\n\x0eStreamExamples\x12\x1e.flan.v1.StreamExamplesRequest\x1a\x1f.flan.v1.StreamExamplesResponse0\x01\x12K\n\x0cListDatasets\x12\x1c.flan.v1.ListDatasetsRequest\x1a\x1d.flan.v1.ListDatasetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66lan/v1/datagen_service.proto\x12\x07\x66lan.v1\x1a\x15\x66lan/v1/example.proto\"\xe0\x02\n\x15StreamExamplesRequest\x12\x10\n\x08\x64\x61tasets\x18\x01 \x03(\t\x12\x1d\n\x05split\x18\x02 \x01(\x0e\x32\x0e.flan.v1.Split\x12\x10\n\x08num_rows\x18\x03 \x01(\x05\x12\x15\n\x08template\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rturned_around\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12)\n\x07lengths\x18\x07 \x01(\x0b\x32\x13.flan.v1.RowLengthsH\x01\x88\x01\x01\x12\x11\n\tnum_shots\x18\x08 \x01(\x05\x12\x0c\n\x04pack\x18\t \x01(\x08\x12#\n\x04\x66orm\x18\n \x01(\x0e\x32\x15.flan.v1.TemplateForm\x12&\n\x07options\x18\x0b \x01(\x0e\x32\x15.flan.v1.OptionsOrder\x12\x16\n\x0e\x65very_template\x18\x0c \x01(\x08\x42\x0b\n\t_templateB\n\n\x08_lengths\"-\n\nRowLengths\x12\x0e\n\x06inputs\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x01(\x05\";\n\x16StreamExamplesResponse\x12!\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x10.flan.v1.Example\")\n\x13ListDatasetsRequest\x12\x12\n\ncount_rows\x18\x01 \x01(\x08\">\n\x14ListDatasetsResponse\x12&\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x14.flan.v1.DatasetInfo\"\xcc\x02\n\x0b\x44\x61tasetInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x15\n\rnum_templates\x18\x03 \x01(\x05\x12(\n\x0b\x61nswer_kind\x18\x04 \x01(\x0e\x32\x13.flan.v1.AnswerKind\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x12\x0c\n\x04name\x18\x08 \x01(\t\x12.\n\x0e\x63ommercial_use\x18\t \x01(\x0e\x32\x16.flan.v1.CommercialUse\x12 \n\x05parts\x18\n \x03(\x0b\x32\x11.flan.v1.PartInfo\x12(\n\ttemplates\x18\x0b \x03(\x0b\x32\x15.flan.v1.TemplateInfo\x12 \n\x04rows\x18\x0c \x03(\x0b\x32\x12.flan.v1.SplitRows\"\x98\x03\n\x08PartInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x0b\x61nswer_kind\x18\x02 \x01(\x0e\x32\x13.flan.v1.AnswerKind\x12\x0b\n\x03hub\x18\x03 \x01(\t\x12/\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1e.flan.v1.PartInfo.ColumnsEntry\x12-\n\x06labels\x18\x05 \x03(\x0b\x32\x1d.flan.v1.PartInfo.LabelsEntry\x12\x0f\n\x07options\x18\x06 \x03(\t\x12\x14\n\x0ctrain_splits\x18\x07 \x03(\t\x12\x12\n\ndev_splits\x18\x08 \x03(\t\x12\x10\n\x08\x64\x65v_rows\x18\t \x01(\x05\x12\x13\n\x0btest_splits\x18\n \x03(\t\x12\x11\n\ttest_rows\x18\x0b \x01(\x05\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x42\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.flan.v1.LabelNames:\x02\x38\x01\"\x1b\n\nLabelNames\x12\r\n\x05names\x18\x01 \x03(\t\"a\n\x0cTemplateInfo\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0e\n\x06inputs\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x01(\t\x12\x15\n\rturned_around\x18\x04 \x01(\x08\x12\r\n\x05parts\x18\x05 \x03(\t\"t\n\tSplitRows\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x13\n\x0bsource_rows\x18\x03 \x01(\x03\x12\x10\n\x08\x65xamples\x18\x04 \x01(\x03\x12\x10\n\x08left_out\x18\x05 \x01(\x03\x12\x11\n\tdefective\x18\x06 \x01(\x03\"&\n\x16\x44\x65scribeMixtureRequest\x12\x0c\n\x04spec\x18\x01 \x01(\t\"R\n\x17\x44\x65scribeMixtureResponse\x12#\n\x05units\x18\x01 \x03(\x0b\x32\x14.flan.v1.MixtureUnit\x12\x12\n\nunlicensed\x18\x02 \x03(\t\"\xef\x01\n\x0bMixtureUnit\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12\x0c\n\x04rows\x18\x04 \x01(\x03\x12\x11\n\tpool_rows\x18\x05 \x01(\x03\x12\x0c\n\x04rate\x18\x06 \x01(\x03\x12\r\n\x05share\x18\x07 \x01(\x01\x12\x10\n\x08\x65xamples\x18\x08 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\t \x01(\x01\x12\x15\n\rtarget_tokens\x18\n \x01(\x01\x12\x13\n\x0btoken_share\x18\x0b \x01(\x01\x12\x11\n\tshortened\x18\x0c \x01(\x01\x12\x0b\n\x03\x63ut\x18\r \x01(\x01*|\n\x0cTemplateForm\x12\x1d\n\x19TEMPLATE_FORM_UNSPECIFIED\x10\x00\x12\x1d\n\x19TEMPLATE_FORM_INSTRUCTION\x10\x01\x12\x16\n\x12TEMPLATE_FORM_BARE\x10\x02\x12\x16\n\x12TEMPLATE_FORM_NAME\x10\x03*|\n\x0cOptionsOrder\x12\x1d\n\x19OPTIONS_ORDER_UNSPECIFIED\x10\x00\x12\x19\n\x15OPTIONS_ORDER_ORDERED\x10\x01\x12\x1a\n\x16OPTIONS_ORDER_SHUFFLED\x10\x02\x12\x16\n\x12OPTIONS_ORDER_NONE\x10\x03*\x85\x01\n\rCommercialUse\x12\x1e\n\x1a\x43OMMERCIAL_USE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OMMERCIAL_USE_ALLOWED\x10\x01\x12\x1c\n\x18\x43OMMERCIAL_USE_FORBIDDEN\x10\x02\x12\x1a\n\x16\x43OMMERCIAL_USE_UNKNOWN\x10\x03\x32\x88\x02\n\x0e\x44\x61tagenService\x12S\n\x0eStreamExamples\x12\x1e.flan.v1.StreamExamplesRequest\x1a\x1f.flan.v1.StreamExamplesResponse0\x01\x12K\n\x0cListDatasets\x12\x1c.flan.v1.ListDatasetsRequest\x1a\x1d.flan.v1.ListDatasetsResponse\x12T\n\x0f\x44\x65scribeMixture\x12\x1f.flan.v1.DescribeMixtureRequest\x1a .flan.v1.DescribeMixtureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flan.v1.datagen_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PARTINFO_COLUMNSENTRY']._loaded_options = None
+  _globals['_PARTINFO_COLUMNSENTRY']._serialized_options = b'8\001'
+  _globals['_PARTINFO_LABELSENTRY']._loaded_options = None
+  _globals['_PARTINFO_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_TEMPLATEFORM']._serialized_start=1993
+  _globals['_TEMPLATEFORM']._serialized_end=2117
+  _globals['_OPTIONSORDER']._serialized_start=2119
+  _globals['_OPTIONSORDER']._serialized_end=2243
+  _globals['_COMMERCIALUSE']._serialized_start=2246
+  _globals['_COMMERCIALUSE']._serialized_end=2379
   _globals['_STREAMEXAMPLESREQUEST']._serialized_start=66
-  _globals['_STREAMEXAMPLESREQUEST']._serialized_end=317
-  _globals['_ROWLENGTHS']._serialized_start=319
-  _globals['_ROWLENGTHS']._serialized_end=364
-  _globals['_STREAMEXAMPLESRESPONSE']._serialized_start=366
-  _globals['_STREAMEXAMPLESRESPONSE']._serialized_end=425
-  _globals['_LISTDATASETSREQUEST']._serialized_start=427
-  _globals['_LISTDATASETSREQUEST']._serialized_end=448
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=450
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=512
-  _globals['_DATASETINFO']._serialized_start=515
-  _globals['_DATASETINFO']._serialized_end=675
-  _globals['_DATAGENSERVICE']._serialized_start=678
-  _globals['_DATAGENSERVICE']._serialized_end=856
+  _globals['_STREAMEXAMPLESREQUEST']._serialized_end=418
+  _globals['_ROWLENGTHS']._serialized_start=420
+  _globals['_ROWLENGTHS']._serialized_end=465
+  _globals['_STREAMEXAMPLESRESPONSE']._serialized_start=467
+  _globals['_STREAMEXAMPLESRESPONSE']._serialized_end=526
+  _globals['_LISTDATASETSREQUEST']._serialized_start=528
+  _globals['_LISTDATASETSREQUEST']._serialized_end=569
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=571
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=633
+  _globals['_DATASETINFO']._serialized_start=636
+  _globals['_DATASETINFO']._serialized_end=968
+  _globals['_PARTINFO']._serialized_start=971
+  _globals['_PARTINFO']._serialized_end=1379
+  _globals['_PARTINFO_COLUMNSENTRY']._serialized_start=1265
+  _globals['_PARTINFO_COLUMNSENTRY']._serialized_end=1311
+  _globals['_PARTINFO_LABELSENTRY']._serialized_start=1313
+  _globals['_PARTINFO_LABELSENTRY']._serialized_end=1379
+  _globals['_LABELNAMES']._serialized_start=1381
+  _globals['_LABELNAMES']._serialized_end=1408
+  _globals['_TEMPLATEINFO']._serialized_start=1410
+  _globals['_TEMPLATEINFO']._serialized_end=1507
+  _globals['_SPLITROWS']._serialized_start=1509
+  _globals['_SPLITROWS']._serialized_end=1625
+  _globals['_DESCRIBEMIXTUREREQUEST']._serialized_start=1627
+  _globals['_DESCRIBEMIXTUREREQUEST']._serialized_end=1665
+  _globals['_DESCRIBEMIXTURERESPONSE']._serialized_start=1667
+  _globals['_DESCRIBEMIXTURERESPONSE']._serialized_end=1749
+  _globals['_MIXTUREUNIT']._serialized_start=1752
+  _globals['_MIXTUREUNIT']._serialized_end=1991
+  _globals['_DATAGENSERVICE']._serialized_start=2382
+  _globals['_DATAGENSERVICE']._serialized_end=2646
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,11 @@ class DatagenServiceStub:
                 request_serializer=flan_dot_v1_dot_datagen__service__pb2.ListDatasetsRequest.SerializeToString,
                 response_deserializer=flan_dot_v1_dot_datagen__service__pb2.ListDatasetsResponse.FromString,
                 _registered_method=True)
+        self.DescribeMixture = channel.unary_unary(
+                '/flan.v1.DatagenService/DescribeMixture',
+                request_serializer=flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureRequest.SerializeToString,
+                response_deserializer=flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureResponse.FromString,
+                _registered_method=True)
 
 
 class DatagenServiceServicer:
@@ -66,6 +71,14 @@ class DatagenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeMixture(self, request, context):
+        """Says what a run spec mixes: rows, rates, shares, and tokens by tokenizing its first draws. INVALID_ARGUMENT for a
+        spec that is wrong, NOT_FOUND where the source lacks a dataset of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatagenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +91,11 @@ def add_DatagenServiceServicer_to_server(servicer, server):
                     servicer.ListDatasets,
                     request_deserializer=flan_dot_v1_dot_datagen__service__pb2.ListDatasetsRequest.FromString,
                     response_serializer=flan_dot_v1_dot_datagen__service__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'DescribeMixture': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeMixture,
+                    request_deserializer=flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureRequest.FromString,
+                    response_serializer=flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +153,33 @@ class DatagenService:
             '/flan.v1.DatagenService/ListDatasets',
             flan_dot_v1_dot_datagen__service__pb2.ListDatasetsRequest.SerializeToString,
             flan_dot_v1_dot_datagen__service__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeMixture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flan.v1.DatagenService/DescribeMixture',
+            flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureRequest.SerializeToString,
+            flan_dot_v1_dot_datagen__service__pb2.DescribeMixtureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,9 @@ import polars as pl
 from flan_datagen.adapters import choices
 from flan_datagen.adapters.text import first, with_question_mark
 
+_HIDDEN = "<unk>"
+"""What TriviaQA's test split has for every answer."""
+
 
 def arc(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     """Both parts alike. The few rows without exactly four options are left out, as in the paper's evaluation."""
@@ -26,9 +29,10 @@ def trivia_qa(frame: pl.DataFrame, part: str) -> pl.DataFrame:
 
     The paper's code takes `normalized_value`, in lower case and without articles ("citizen of world"). The
     metric normalises both sides, so scores do not depend on it, and the target here is a name that one can read.
+    Rows of the test split have no public answer and are left out.
     """
     answer = pl.col("answer").struct
-    return frame.select(
+    return frame.filter(answer.field("value").ne_missing(_HIDDEN)).select(
         "row",
         question=_without_quoting(pl.col("question")),
         answer=answer.field("value"),

@@ -1,4 +1,4 @@
-"""COPA, HellaSwag and PIQA."""
+"""COPA, HellaSwag, PIQA and StoryCloze."""
 
 import polars as pl
 
@@ -40,6 +40,17 @@ def piqa(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     return frame.select("row", "goal", "label", options=pl.concat_list("sol1", "sol2"))
 
 
+def story_cloze(frame: pl.DataFrame, part: str) -> pl.DataFrame:
+    """The right ending is counted from 1; a story that lacks one of its four sentences is a defect."""
+    sentences = [pl.col(f"input_sentence_{number}").str.strip_chars() for number in range(1, 5)]
+    return frame.select(
+        "row",
+        context=pl.concat_str([pl.when(text != "").then(text) for text in sentences], separator=" "),
+        options=pl.concat_list("sentence_quiz1", "sentence_quiz2"),
+        **label_columns("answer_right_ending", {"1": 0, "2": 1}),
+    )
+
+
 def _without_marks(text: pl.Expr) -> pl.Expr:
     """[header], [title], [step] and [substeps] taken out.
 
@@ -47,9 +58,10 @@ def _without_marks(text: pl.Expr) -> pl.Expr:
     "[header] How to knit [title] Get wool. [step] Any will do." is "How to knit. Get wool. Any will do."
     """
     return (
-        text.str.replace_all(r"([.!?:])\s*\[title\]", "$1")
+        text.str.replace_all(r"\[(?:header|step|substeps)\]", " ")
+        .str.replace_all(r"([.!?:][\"')\]]*)\s*\[title\]", "$1")
         .str.replace_all(r"(\S)\s*\[title\]", "$1.")
-        .str.replace_all(r"\[(?:header|title|step|substeps)\]", "")
+        .str.replace_all("[title]", " ", literal=True)
         .str.replace_all(r"\s{2,}", " ")
         .str.strip_chars()
     )

@@ -1,4 +1,4 @@
-"""MRPC, QQP and STS-B."""
+"""MRPC, QQP, PAWS (Wikipedia) and STS-B."""
 
 import polars as pl
 
@@ -15,6 +15,10 @@ def qqp(frame: pl.DataFrame, part: str) -> pl.DataFrame:
         question1=pl.col("question1").str.replace_all('""', '"', literal=True),
         question2=pl.col("question2").str.replace_all('""', '"', literal=True),
     )
+
+
+def paws_wiki(frame: pl.DataFrame, part: str) -> pl.DataFrame:
+    return frame.select("row", "sentence1", "sentence2", "label")
 
 
 def stsb(frame: pl.DataFrame, part: str) -> pl.DataFrame:

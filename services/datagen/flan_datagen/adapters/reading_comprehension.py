@@ -3,19 +3,20 @@
 import polars as pl
 
 from flan_datagen.adapters import choices
-from flan_datagen.adapters.text import first, spaced, with_question_mark
+from flan_datagen.adapters.text import asked, check_forms, first, spaced, with_question_mark
 
 UNANSWERABLE = "unanswerable"
 """The answer to a SQuAD v2 question that its paragraph does not answer; the templates tell the model so."""
 
 
 def boolq(frame: pl.DataFrame, part: str) -> pl.DataFrame:
-    """False is no, true is yes."""
+    """False is no, true is yes: in `answer`, or in SuperGLUE's copy in `label`, which is -1 where unlabelled."""
+    check_forms(frame, "answer", "label", dataset="boolq")
     return frame.select(
         "row",
         "passage",
         question=with_question_mark(pl.col("question")),
-        label=pl.col("answer").cast(pl.Int64),
+        label=pl.coalesce(pl.col("answer").cast(pl.Int64), "label"),
     )
 
 
@@ -27,12 +28,14 @@ def drop(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     (TFDS drop 2.0.0) has the first span, too.
     """
     spans = pl.col("answers_spans").struct.field("spans")
-    return frame.select("row", "passage", "question", answer=first(spans), references=spans)
+    return frame.select(
+        "row", "passage", question=asked(pl.col("question")), answer=first(spans), references=spans
+    )
 
 
 def multirc(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     """One row a candidate answer; the source calls the candidate `answer`."""
-    return frame.select("row", "paragraph", "question", "label", candidate="answer")
+    return frame.select("row", "paragraph", "label", question=asked(pl.col("question")), candidate="answer")
 
 
 def openbookqa(frame: pl.DataFrame, part: str) -> pl.DataFrame:
@@ -55,5 +58,10 @@ def squad(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     if part == "v2":
         answer = pl.when(texts.list.len() == 0).then(pl.lit(UNANSWERABLE)).otherwise(answer)
     return frame.select(
-        "row", "context", "question", title=spaced(pl.col("title")), answer=answer, references=texts
+        "row",
+        "context",
+        question=asked(pl.col("question")),
+        title=spaced(pl.col("title")),
+        answer=answer,
+        references=texts,
     )

@@ -1,4 +1,4 @@
-"""IMDB, Sentiment140 and SST-2."""
+"""IMDB, Sentiment140, SST-2 and Yelp."""
 
 import polars as pl
 
@@ -24,3 +24,21 @@ def sentiment140(frame: pl.DataFrame, part: str) -> pl.DataFrame:
 
 def sst2(frame: pl.DataFrame, part: str) -> pl.DataFrame:
     return frame.select("row", "sentence", "label")
+
+
+def yelp_polarity(frame: pl.DataFrame, part: str) -> pl.DataFrame:
+    """Labels are 0 and 1 on the Hub, though their names are "1" and "2"."""
+    return frame.select("row", "label", review=_unescaped(pl.col("text")))
+
+
+def _unescaped(text: pl.Expr) -> pl.Expr:
+    r"""Quotes and line breaks as they were before the reviews were written to a CSV file.
+
+    A quote is doubled there and mostly has a backslash before it, a line break is a backslash and an n:
+    `It said \""open\"".\nIt was not.` is `It said "open".`, then `It was not.` in a line of its own.
+    """
+    return (
+        text.str.replace_all(r'\\?""', '"')
+        .str.replace_all(r"\"", '"', literal=True)
+        .str.replace_all(r"\n", "\n", literal=True)
+    )

@@ -71,13 +71,13 @@ def canonical(
 
 
 def _text(name: str) -> pl.Expr:
-    """White space around a value belongs to the template."""
-    return pl.col(name).cast(pl.String).str.strip_chars()
+    """White space around a value belongs to the template; line breaks are one character, whatever wrote the file."""
+    return pl.col(name).cast(pl.String).str.replace_all(r"\r\n?", "\n").str.strip_chars()
 
 
 def _texts(name: str, *, line: bool = False) -> pl.Expr:
     """Stripped texts; with `line` each in one line, as the OPTIONS block needs it."""
-    text = pl.element().str.strip_chars()
+    text = pl.element().str.replace_all(r"\r\n?", "\n").str.strip_chars()
     if line:
         text = text.str.replace_all(r"\s*[\n\r]\s*", " ")
     return pl.col(name).cast(pl.List(pl.String)).fill_null([]).list.eval(text)

@@ -2,8 +2,9 @@
 
     string  integer  float  boolean  list<T>  struct<a: T, b: T>
 
-Widths do not matter (a label may be int8 or int64), extra struct fields neither. After `conform` a frame has one
-type for each word: String, Int64, Float64, Boolean, List, Struct; adapters rely on that.
+Widths do not matter (a label may be int8 or int64), extra struct fields neither. A struct of lists may come as a
+list of structs: writers make both of a sequence of features. After `conform` a frame has one type for each word: String,
+Int64, Float64, Boolean, List, Struct; adapters rely on that.
 """
 
 import re
@@ -81,6 +82,7 @@ def conform(
                 f"dataset {dataset!r} has no column {name!r} ({type_name(expected)}); "
                 f"found: {', '.join(frame.columns) or 'no columns'}"
             )
+        frame = frame.with_columns(_turned(name, frame.schema[name], expected))
         found = frame.schema[name]
         if not _fits(found, expected):
             raise DataError(
@@ -142,6 +144,24 @@ def _fits(found: pl.DataType, expected: pl.DataType) -> bool:
         case pl.Float64():
             return found.is_numeric()
     return found == expected
+
+
+def _turned(name: str, found: pl.DataType, expected: pl.DataType) -> pl.Expr:
+    """The column, or where it is a list of structs in place of a struct of lists, that."""
+    column = pl.col(name)
+    if not (
+        isinstance(expected, pl.Struct)
+        and all(isinstance(field.dtype, pl.List) for field in expected.fields)
+        and isinstance(found, pl.List | pl.Array)
+        and isinstance(found.inner, pl.Struct)
+        and {field.name for field in expected.fields} <= {field.name for field in found.inner.fields}
+    ):
+        return column
+    lists = [
+        column.list.eval(pl.element().struct.field(field.name)).alias(field.name)
+        for field in found.inner.fields
+    ]
+    return pl.when(column.is_not_null()).then(pl.struct(lists)).alias(name)
 
 
 def _widened(found: pl.DataType, expected: pl.DataType) -> pl.DataType:

@@ -1,168 +1,269 @@
 """Reads catalog files: YAML in, checked `Entry` objects out.
 
 Every fault is found at load, not when a row meets it: an unknown key, a field that does not exist, options that
-are missing or shown twice, two templates of one text. The message names file, dataset and template.
+are missing or shown twice, two templates of one text. The message names file, dataset, part and template.
 """
 
+import contextlib
 import functools
+import hashlib
 import itertools
-import re
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
+from flan_datagen.catalog import document as doc
 from flan_datagen.catalog.columns import parse_type
-from flan_datagen.catalog.entry import ANSWER_KINDS, CLASSIFICATION, METRICS, Entry, Splits
+from flan_datagen.catalog.entry import (
+    ANSWER_KINDS,
+    CLASSIFICATION,
+    COMMERCIAL_USE,
+    METRICS,
+    Entry,
+    Hub,
+    Part,
+    Splits,
+)
 from flan_datagen.catalog.errors import CatalogError
+from flan_datagen.catalog.expressions import Expressions, check_expressions, outputs
 from flan_datagen.catalog.template import ANSWER, OPTIONS, Template
 from flan_shared.holdout import CLUSTERS
 
-_REQUIRED = (
-    "id",
-    "name",
-    "hub",
-    "licence",
-    "answer_kind",
-    "metrics",
-    "columns",
-    "fields",
-    "splits",
-    "templates",
-)
-_OPTIONAL = ("options", "parts")
+Catalog = Mapping[str, Entry]
+"""Entries by id, in the order of `CLUSTERS`, then of the file."""
+
+_DATASET = ("id", "name", "licence", "commercial_use", "metrics")
+_PART = ("answer_kind", "columns", "fields", "bare", "splits", "templates")
+_PART_OPTIONAL = ("hub", "folders", "labels", "options", "adapter")
 _RESERVED = (ANSWER, OPTIONS, "row", "label", "label_seen", "references", "defect", "part", "split")
-_ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @functools.cache
-def load_catalog() -> Mapping[str, Entry]:
-    """All entries of the package by id, in the order of `CLUSTERS`, then of the file.
-
-    Raises:
-      CatalogError: a file is wrong.
-    """
-    entries: dict[str, Entry] = {}
-    for cluster in CLUSTERS:
-        file = resources.files(__package__) / f"{cluster}.yaml"
-        if not file.is_file():
-            continue
-        for entry in parse_entries(file.read_text(encoding="utf-8"), where=file.name):
-            if entry.cluster != cluster:
-                raise CatalogError(f"{file.name}: cluster is {entry.cluster!r}; expected {cluster!r}")
-            if entry.id in entries:
-                raise CatalogError(
-                    f"{file.name}: dataset {entry.id!r} is also in {entries[entry.id].cluster}.yaml"
-                )
-            entries[entry.id] = entry
-    return MappingProxyType(entries)
-
-
-def parse_entries(text: str, *, where: str) -> list[Entry]:
-    """The entries of one catalog file.
+def load_catalog(folder: Path | None = None) -> Catalog:
+    """All entries of the package, and those of a user's folder beside them.
 
     Args:
-      text: the file's text.
-      where: its name, for messages.
+      folder: holds `*.yaml` files of the package's form; the datasets of one may be of any cluster.
 
     Raises:
-      CatalogError: one line that names the place, the value and what would be accepted.
+      CatalogError: a file is wrong, the folder is missing or has none, or a dataset is given twice.
     """
+    files = [
+        file for cluster in CLUSTERS if (file := resources.files(__package__) / f"{cluster}.yaml").is_file()
+    ]
+    entries = [entry for file in files for entry in parse_entries(_read(file), where=file.name)]
+    if folder is not None:
+        entries += [entry for file in _of_user(folder) for entry in _entries(file)]
+    where: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.id in where:
+            raise CatalogError(
+                f"dataset {entry.id!r} of cluster {entry.cluster!r} is already in {where[entry.id].cluster!r}; "
+                "give it another id"
+            )
+        where[entry.id] = entry
+    ordered = sorted(entries, key=lambda entry: CLUSTERS.index(entry.cluster))
+    return MappingProxyType({entry.id: entry for entry in ordered})
+
+
+def _of_user(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise CatalogError(f"catalog folder {folder} does not exist; give a folder of *.yaml files")
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise CatalogError(f"catalog folder {folder} has no *.yaml file; see docs/catalog-folder.md")
+    return files
+
+
+def _entries(file: Path) -> list[Entry]:
+    return parse_entries(_read(file), where=str(file), added=True)
+
+
+def _read(file: Any) -> str:
     try:
-        document = yaml.load(text, _Loader)
-    except yaml.YAMLError as err:
-        mark = getattr(err, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise CatalogError(f"{where}{line} is not YAML: {getattr(err, 'problem', None) or err}") from err
-    with _Place(where):
-        _check_keys(document, ("cluster", "datasets"))
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise CatalogError(f"{file} cannot be read: {getattr(err, 'strerror', None) or err}") from err
+
+
+def parse_entries(text: str, *, where: str, added: bool = False) -> list[Entry]:
+    """Entries of one catalog file, in its order.
+
+    Args:
+      text: YAML, see the package.
+      where: the file's name, for messages.
+      added: whether a user added it: its rows go by `adapter`, not by a function of this project.
+
+    Raises:
+      CatalogError: it is wrong; the message begins with `where`, dataset and template.
+    """
+    document = doc.read_yaml(text, where=where)
+    with doc.Place(where):
+        doc.check_keys(document, ("cluster", "title", "datasets"))
         cluster = document["cluster"]
         if cluster not in CLUSTERS:
             raise CatalogError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
-        datasets = _list(document, "datasets")
+        title = doc.text(document, "title")
+        datasets = doc.items(document, "datasets")
     entries = []
     for number, dataset in enumerate(datasets, 1):
         name = dataset.get("id", f"number {number}") if isinstance(dataset, dict) else f"number {number}"
-        with _Place(f"{where}, dataset {name}"):
-            entries.append(_entry(dataset, cluster))
-    with _Place(where):
-        _check_twice([entry.id for entry in entries], "dataset")
+        with doc.Place(f"{where}, dataset {name}"):
+            entries.append(_entry(dataset, cluster, title, added=added))
+    with doc.Place(where):
+        doc.check_twice([entry.id for entry in entries], "dataset")
     return entries
 
 
-class _Place:
-    """Puts the place before the message of a CatalogError that passes."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        if isinstance(err, CatalogError):
-            raise CatalogError(f"{self._where}: {err}") from err
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """No key twice. libyaml reads the catalog in a tenth of the time; not every build has it."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value!r} is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _entry(dataset: Any, cluster: str) -> Entry:
-    _check_keys(dataset, _REQUIRED, _OPTIONAL)
-    kind = _one_of(dataset, "answer_kind", ANSWER_KINDS)
-    if not _ID.fullmatch(_text(dataset, "id")):
+def _entry(dataset: Any, cluster: str, title: str, *, added: bool) -> Entry:
+    doc.check_keys(dataset, _DATASET, (*_PART, *_PART_OPTIONAL, "parts"))
+    if not doc.NAME.fullmatch(doc.text(dataset, "id")):
         raise CatalogError(f"id is {dataset['id']!r}; expected small letters, digits and underscores")
-    metrics = _texts(dataset, "metrics")
+    metrics = doc.texts(dataset, "metrics")
     for metric in metrics:
         if metric not in METRICS:
             raise CatalogError(f"metrics has {metric!r}; expected some of {', '.join(METRICS)}")
-    fields, optional_fields = _marked(_texts(dataset, "fields"))
-    for field in fields:
-        if field in _RESERVED or not _ID.fullmatch(field):
-            raise CatalogError(f"fields has {field!r}, which is reserved or no plain name; choose another")
-    options = _texts(dataset, "options") if "options" in dataset else ()
-    if (kind == CLASSIFICATION) != bool(options):
-        raise CatalogError(
-            f"answer_kind is {kind} and options has {len(options)} texts; only classes have options"
-        )
-    if len(options) == 1:
-        raise CatalogError(f"options has only {options[0]!r}; at least two are needed")
-    columns = dataset["columns"]
-    if not isinstance(columns, dict) or not columns:
-        raise CatalogError(f"columns is {columns!r}; expected a type by column")
-    names, optional_columns = _marked(columns)
+    templates: list[Template] = []
+    shared = range(0)
+    if "templates" in dataset:
+        templates += _templates(doc.items(dataset, "templates"))
+        shared = range(len(templates))
+    members = []
+    for name, overrides in _parts(dataset).items():
+        with doc.Place(f"part {name}") if name else contextlib.nullcontext():
+            own = shared
+            if "templates" in overrides:
+                first = len(templates)
+                templates += _templates(doc.items(overrides, "templates"))
+                own = range(first, len(templates))
+            members.append(_part(dataset, name, overrides, tuple(own), added=added))
     entry = Entry(
         id=dataset["id"],
-        name=_text(dataset, "name"),
+        name=doc.text(dataset, "name"),
         cluster=cluster,
-        hub=_text(dataset, "hub"),
-        licence=_text(dataset, "licence"),
-        answer_kind=kind,
+        title=title,
+        licence=doc.text(dataset, "licence"),
+        commercial_use=doc.one_of(dataset, "commercial_use", COMMERCIAL_USE),
+        answer_kind=doc.one_of(dataset, "answer_kind", ANSWER_KINDS),
         metrics=metrics,
-        columns=dict(zip(names, map(_type, columns.values()), strict=True)),
-        optional_columns=optional_columns,
-        fields=fields,
-        optional_fields=optional_fields,
-        options=options,
-        parts=_texts(dataset, "parts") if "parts" in dataset else ("",),
-        splits=_splits(dataset["splits"]),
-        templates=tuple(_templates(_list(dataset, "templates"))),
+        members=tuple(members),
+        templates=tuple(templates),
+        digest=hashlib.sha256(json.dumps([title, dataset], sort_keys=True, default=str).encode()).hexdigest(),
     )
     _check_templates(entry)
     return entry
+
+
+def _parts(dataset: dict) -> dict[str, dict]:
+    """What each part overrides, by its name."""
+    if "parts" not in dataset:
+        return {"": {}}
+    parts = dataset["parts"]
+    if not isinstance(parts, dict):
+        return {name: {} for name in doc.texts(dataset, "parts")}
+    for name, overrides in parts.items():
+        with doc.Place(f"part {name}"):
+            if not isinstance(name, str) or not doc.NAME.fullmatch(name):
+                raise CatalogError(f"the name is {name!r}; expected small letters, digits and underscores")
+            doc.check_keys({} if overrides is None else overrides, (), (*_PART, *_PART_OPTIONAL))
+    return {name: overrides or {} for name, overrides in parts.items()}
+
+
+def _part(dataset: dict, name: str, overrides: dict, templates: tuple[int, ...], *, added: bool) -> Part:
+    merged = {key: dataset[key] for key in (*_PART, *_PART_OPTIONAL) if key in dataset} | overrides
+    doc.check_keys(merged, _PART, _PART_OPTIONAL)
+    kind = doc.one_of(merged, "answer_kind", ANSWER_KINDS)
+    fields, optional_fields = doc.marked(doc.texts(merged, "fields"))
+    for field in fields:
+        if field in _RESERVED or not doc.NAME.fullmatch(field):
+            raise CatalogError(f"fields has {field!r}, which is reserved or no plain name; choose another")
+    options = doc.texts(merged, "options") if kind == CLASSIFICATION and "options" in merged else ()
+    if kind == CLASSIFICATION and not options:
+        raise CatalogError("answer_kind is classification and options has 0 texts; give one for each class")
+    if kind != CLASSIFICATION and "options" in (overrides or dataset):
+        raise CatalogError(f"answer_kind is {kind} and options has texts; only classes have options")
+    if len(options) == 1:
+        raise CatalogError(f"options has only {options[0]!r}; at least two are needed")
+    columns = merged["columns"]
+    if not isinstance(columns, dict) or not columns:
+        raise CatalogError(f"columns is {columns!r}; expected a type by column")
+    names, optional_columns = doc.marked(columns)
+    has_options = kind in ANSWER_KINDS[:2]
+    part = Part(
+        name=name,
+        hub=_hub(merged["hub"]) if "hub" in merged else None,
+        folders=doc.text_or_texts(merged, "folders") or ("/".join(filter(None, (dataset["id"], name))),),
+        answer_kind=kind,
+        columns=dict(zip(names, map(_type, columns.values()), strict=True)),
+        optional_columns=optional_columns,
+        labels=_labels(merged.get("labels", {}), names, options),
+        fields=fields,
+        optional_fields=optional_fields,
+        options=options,
+        bare=_bare(doc.text(merged, "bare"), fields),
+        splits=_splits(merged["splits"]),
+        templates=templates,
+        adapter=_adapter(
+            merged.get("adapter", {}), outputs(fields, has_options=has_options, fixed_options=bool(options))
+        )
+        if added
+        else None,
+    )
+    if not added and "adapter" in merged:
+        raise CatalogError(
+            "adapter is for datasets in a folder of your own; write a function in flan_datagen.adapters"
+        )
+    return part
+
+
+def _hub(hub: Any) -> Hub:
+    with doc.Place("hub"):
+        doc.check_keys(hub, ("repository", "config"))
+        return Hub(doc.text(hub, "repository"), doc.text(hub, "config"))
+
+
+def _labels(labels: Any, columns: Sequence[str], options: Sequence[str]) -> dict[str, dict[int, str]]:
+    with doc.Place("labels"):
+        if not isinstance(labels, dict):
+            raise CatalogError(f"found {labels!r}; expected label names by column")
+        parsed = {}
+        for column, names in labels.items():
+            if column not in columns:
+                raise CatalogError(f"{column!r} is not a column here; known: {', '.join(columns)}")
+            if isinstance(names, dict) and all(type(code) is int for code in names):
+                names = {code: str(name) for code, name in names.items()}
+            elif isinstance(names, list):
+                names = dict(enumerate(doc.texts(labels, column)))
+            else:
+                raise CatalogError(f"{column} is {names!r}; expected a list of names, or names by code")
+            if options and len(names) != len(options):
+                raise CatalogError(f"{column} has {len(names)} names, but there are {len(options)} options")
+            parsed[column] = names
+        return parsed
+
+
+def _bare(text: str, fields: Sequence[str]) -> Template:
+    with doc.Place("bare"):
+        bare = Template.parse(text, f"{{{ANSWER}}}")
+        for name in bare.input_fields:
+            if name not in fields:
+                raise CatalogError(f"uses {{{name}}}; known: {', '.join(fields)}")
+        return bare
+
+
+def _adapter(adapter: Any, names: tuple[str, ...]) -> Expressions:
+    with doc.Place("adapter"):
+        if not isinstance(adapter, dict):
+            raise CatalogError(f"found {adapter!r}; expected an SQL expression by field")
+        expressions = {name: doc.text_or_texts(adapter, name) for name in adapter}
+    expressions = {
+        name: given if isinstance(adapter[name], list) else given[0] for name, given in expressions.items()
+    }
+    check_expressions(expressions, names)
+    return expressions
 
 
 def _type(text: Any) -> Any:
@@ -172,93 +273,64 @@ def _type(text: Any) -> Any:
 
 
 def _splits(splits: Any) -> Splits:
-    with _Place("splits"):
-        _check_keys(splits, ("train", "dev", "dev_rows", "test"))
-        rows = splits["dev_rows"]
-        if type(rows) is not int or rows < 1:
-            raise CatalogError(f"dev_rows is {rows!r}; expected an integer of at least 1")
-        return Splits(_text(splits, "train"), _text(splits, "dev"), rows, _texts(splits, "test"))
+    with doc.Place("splits"):
+        doc.check_keys(splits, ("test",), ("train", "dev", "dev_rows", "test_rows"))
+        given = [key in splits for key in ("train", "dev", "dev_rows")]
+        trained = all(given)
+        if any(given) != trained:
+            raise CatalogError("train, dev and dev_rows belong together; give all of them or none")
+        parsed = Splits(
+            train=doc.text_or_texts(splits, "train"),
+            dev=doc.text_or_texts(splits, "dev"),
+            dev_rows=doc.positive(splits, "dev_rows") if trained else 0,
+            test=doc.text_or_texts(splits, "test"),
+            test_rows=doc.positive(splits, "test_rows") if "test_rows" in splits else 0,
+        )
+        if bool(set(parsed.test) & set(parsed.train)) != bool(parsed.test_rows):
+            raise CatalogError(
+                "test_rows says how many training rows are set aside where test names the training split"
+            )
+        return parsed
 
 
 def _templates(templates: Sequence[Any]) -> Iterable[Template]:
     for number, template in enumerate(templates):
-        with _Place(f"template {number}"):
-            _check_keys(template, ("inputs", "targets"), ("turned_around",))
+        with doc.Place(f"template {number}"):
+            doc.check_keys(template, ("inputs", "targets"), ("turned_around",))
             turned = template.get("turned_around", False)
             if not isinstance(turned, bool):
                 raise CatalogError(f"turned_around is {turned!r}; expected true or false")
-            yield Template.parse(_text(template, "inputs"), _text(template, "targets"), turned_around=turned)
+            yield Template.parse(
+                doc.text(template, "inputs"), doc.text(template, "targets"), turned_around=turned
+            )
 
 
 def _check_templates(entry: Entry) -> None:
     seen: dict[str, int] = {}
     for number, template in enumerate(entry.templates):
-        with _Place(f"template {number}"):
-            template.check(
-                entry.fields, has_options=entry.has_options, either_way=entry.cluster == "translation"
-            )
-            text = " ".join(template.inputs.split()).casefold()
-            if text in seen:
-                raise CatalogError(f"inputs has the text of template {seen[text]}; write another")
-            seen[text] = number
-    if entry.templates[0].turned_around:
-        raise CatalogError("template 0 is turned around; an ordinary one must come first")
-    for number, (before, after) in enumerate(itertools.pairwise(entry.templates)):
-        if before.turned_around and not after.turned_around:
+        text = " ".join(template.inputs.split()).casefold()
+        if text in seen:
             raise CatalogError(
-                f"template {number} is turned around, but an ordinary one follows; put it last"
+                f"template {number}: inputs has the text of template {seen[text]}; write another"
             )
-
-
-def _check_keys(mapping: Any, required: Sequence[str], optional: Sequence[str] = ()) -> None:
-    if not isinstance(mapping, dict):
-        raise CatalogError(f"found {mapping!r}; expected the keys {', '.join(required)}")
-    for key in mapping:
-        if key not in (*required, *optional):
-            raise CatalogError(f"{key!r} is not a key here; known: {', '.join((*required, *optional))}")
-    for key in required:
-        if key not in mapping:
-            raise CatalogError(f"{key} is missing")
-
-
-def _text(mapping: dict, key: str) -> str:
-    value = mapping[key]
-    if not isinstance(value, str):
-        raise CatalogError(f"{key} is {value!r}; expected text (put it in quotes)")
-    if not value.strip():
-        raise CatalogError(f"{key} is empty")
-    return value
-
-
-def _one_of(mapping: dict, key: str, accepted: Sequence[str]) -> str:
-    if mapping[key] not in accepted:
-        raise CatalogError(f"{key} is {mapping[key]!r}; expected one of {', '.join(accepted)}")
-    return mapping[key]
-
-
-def _list(mapping: dict, key: str) -> list:
-    value = mapping[key]
-    if not isinstance(value, list) or not value:
-        raise CatalogError(f"{key} is {value!r}; expected a list with something in it")
-    return value
-
-
-def _texts(mapping: dict, key: str) -> tuple[str, ...]:
-    for value in _list(mapping, key):
-        if not isinstance(value, str) or not value.strip():
-            raise CatalogError(f"{key} has {value!r}; expected text (put it in quotes)")
-    _check_twice(mapping[key], key)
-    return tuple(mapping[key])
-
-
-def _check_twice(names: Sequence[str], what: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise CatalogError(f"{what} has {name!r} more than once")
-
-
-def _marked(names: Iterable[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Names without their trailing question mark, and those that had one."""
-    names = tuple(names)
-    bare = tuple(str(name).removesuffix("?") for name in names)
-    return bare, frozenset(b for b, name in zip(bare, names, strict=True) if b != name)
+        seen[text] = number
+    for part in entry.members:
+        for number in part.templates:
+            with doc.Place(f"part {part.name}, template {number}" if part.name else f"template {number}"):
+                for name in entry.templates[number].target_fields:
+                    if name in part.optional_fields:
+                        raise CatalogError(
+                            f"targets asks for {{{name}}}, which may be empty; ask for another field"
+                        )
+                entry.templates[number].check(
+                    part.fields, has_options=part.has_options, either_way=entry.cluster == "translation"
+                )
+        if entry.templates[part.templates[0]].turned_around:
+            raise CatalogError(
+                f"template {part.templates[0]} is turned around; an ordinary one must come first"
+            )
+        for before, after in itertools.pairwise(part.templates):
+            if entry.templates[before].turned_around and not entry.templates[after].turned_around:
+                raise CatalogError(
+                    f"template {after - 1} is turned around, but an ordinary one follows; put it last"
+                )

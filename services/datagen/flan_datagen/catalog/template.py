@@ -74,6 +74,20 @@ class Template:
         """
         return _fill(self.input_parts, values), _fill(self.target_parts, values)
 
+    def without_options(self) -> "Template":
+        """The same without the OPTIONS block and the line breaks before it."""
+        if OPTIONS not in self.input_fields:
+            return self
+        *others, (literal, _) = self.input_parts
+        parts = (*others, (literal.rstrip("\n"), None))
+        inputs = self.inputs.removesuffix("{options}").rstrip("\n")
+        return dataclasses.replace(self, inputs=inputs, input_parts=parts)
+
+    def after(self, heading: str) -> "Template":
+        """The same with a heading before the inputs, which is put in as it is."""
+        inputs = heading.replace("{", "{{").replace("}", "}}") + " " + self.inputs
+        return Template.parse(inputs, self.targets, turned_around=self.turned_around)
+
     def check(self, fields: Sequence[str], *, has_options: bool, either_way: bool = False) -> None:
         """Holds the template against the entry it belongs to.
 

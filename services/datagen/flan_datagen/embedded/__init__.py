@@ -1,25 +1,14 @@
-"""The embedded corpus: rows of many datasets in their own columns, made from one small invented world.
+"""The embedded corpus: rows of every dataset of the catalog in its own columns, made from one small invented world.
 
-Labels are right by construction and the classes even. The same operations return in several clusters in
-other dress, so that a model tuned on some clusters can be asked about another one:
+Labels are right by construction and the classes even. The same operations (a statement checked against a
+text, the value of a property, cause and effect, mood, topic, gist, order ...) return in several clusters in
+other dress, so that a model tuned on some clusters can be asked about another one. The table of operations by
+cluster is computed: `operations.table`, and `operations.not_teachable` for what no other cluster teaches when
+one is held out.
 
-    operation          datasets
-    statement check    rte, snli, cb, wnli; mrpc; boolq, multirc
-    not said           cb, snli, qnli; boolq, squad (v2); cosmos_qa
-    look up a value    web_nlg_en; multirc, squad, openbookqa, drop; cosmos_qa
-    cause and effect   copa; dpr, winogrande; cosmos_qa
-    mood               imdb, sst2; cosmos_qa
-    reference          dpr, winogrande; wnli
-    topic              ag_news; hellaswag; cosmos_qa
-    order              hellaswag; drop
-    tool and use       piqa; arc
-    arithmetic         math_dataset; drop
-    world fact         arc, natural_questions, trivia_qa; squad, openbookqa
-    dialogue           samsum; cb
-    tell the facts     e2e_nlg, web_nlg_en, common_gen; samsum; wmt16_deen, wmt16_roen
-
-Four have one cluster only, which nothing else teaches when it is held out: same or different (mrpc, qqp),
-correct form (cola), gist (samsum), translate (wmt16_deen, wmt16_roen).
+A test row is no combination of training: every text, or set of facts, belongs to one split by a fixed rule
+(`draw.Draw.owns`), the same for every dataset and seed. Where a source has one split only, all of its rows are
+made as training rows, and what is set aside for tests are whole rows.
 """
 
 from flan_datagen.embedded.source import DATASETS, EmbeddedSource

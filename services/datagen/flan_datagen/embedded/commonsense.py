@@ -1,13 +1,14 @@
-"""Commonsense: the likelier cause or effect, the right tool, the next step."""
+"""Commonsense: the likelier cause or effect, the right tool, the next step, the right form, the end of a story."""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from flan_datagen.embedded import causes, world
+from flan_datagen.embedded import causes, endings, world
+from flan_datagen.embedded.draw import Draw
 from flan_datagen.embedded.facts import capital
 from flan_datagen.embedded.rows import Dataset, Row, Turn
-from flan_datagen.embedded.scripts import SCRIPTS
+from flan_datagen.embedded.scripts import BASE, FRAMES, SCRIPTS, THIRD, Script, forms
 
 
 def _copa(turn: Turn) -> Iterator[Row]:
@@ -89,8 +90,32 @@ def _indefinite(noun: str) -> str:
 
 
 def _hellaswag(turn: Turn) -> Iterator[Row]:
+    """Cases: place of the right ending, by what is wrong with the others: two times out of three what they say."""
+    place, ask = turn.case % 4, turn.case // 4
+    (start, done, last), right, wrong, script = (_form if ask == 2 else _next_step)(turn.draw)
+    endings = turn.draw.shuffled(wrong)
+    endings.insert(place, right)
+    context = " ".join([start, *done])
+    yield {
+        "ind": turn.number,
+        "activity_label": script.name,
+        "ctx_a": context,
+        "ctx_b": last,
+        "ctx": f"{context} {last}",
+        "endings": [f"{ending}." for ending in endings],
+        "source_id": f"embedded~{turn.split}~{turn.number}",
+        "split": {"validation": "val"}.get(turn.split, turn.split),
+        "split_type": "indomain",
+        "label": str(place),
+    }
+
+
+_Asked = tuple[tuple[str, list[str], str], str, list[str], Script]
+"""Start, steps so far and begun sentence; the right ending; the wrong ones; the script."""
+
+
+def _next_step(draw: Draw) -> _Asked:
     """The next step among a step of the same script out of turn and steps of two other scripts."""
-    draw = turn.draw
 
     def make() -> tuple[int, int, str, tuple[int, ...]]:
         first, second, third = draw.several(range(len(SCRIPTS)), 3)
@@ -106,24 +131,39 @@ def _hellaswag(turn: Turn) -> Iterator[Row]:
     else:
         start = f"{person} wants to {script.wish}."
     done = [f"{capital(he)} {action}." for action in script.steps[:step]]
-    out_of_turn = draw.other(range(1, 5), step)
-    endings = [f"{script.steps[out_of_turn]}."]
-    endings += [f"{SCRIPTS[other].steps[draw.between(1, 4)]}." for other in others]
-    endings = draw.shuffled(endings)
-    endings.insert(turn.case, f"{script.steps[step]}.")
-    context, last = " ".join([start, *done]), f"Then {he}"
-    yield {
-        "ind": turn.number,
-        "activity_label": script.name,
-        "ctx_a": context,
-        "ctx_b": last,
-        "ctx": f"{context} {last}",
-        "endings": endings,
-        "source_id": f"embedded~{turn.split}~{turn.number}",
-        "split": {"validation": "val"}.get(turn.split, turn.split),
-        "split_type": "indomain",
-        "label": str(turn.case),
-    }
+    wrong = [script.steps[draw.other(range(1, 5), step)]]
+    wrong += [SCRIPTS[other].steps[draw.between(1, 4)] for other in others]
+    return (start, done, f"Then {he}"), script.steps[step], wrong, script
+
+
+def _form(draw: Draw) -> _Asked:
+    """The next step in four forms: only what stands before it tells which one is right."""
+
+    def make() -> tuple[int, int, str, str]:
+        return (
+            draw.below(len(SCRIPTS)),
+            draw.between(0, 4),
+            draw.pick(world.PEOPLE),
+            draw.pick(world.PEOPLE),
+        )
+
+    number, step, person, friend = draw.owned(make, lambda made: "/".join(map(str, made)))
+    script, form = SCRIPTS[number], draw.below(4)
+    # One and several are as frequent where the form does not follow from it.
+    plural = draw.chance(0.5)
+    if form in (THIRD, BASE) and (form == THIRD or draw.chance(0.5)):
+        frame, plural = FRAMES[0], form == BASE
+    else:
+        frame = draw.pick([frame for frame in FRAMES if frame.form == form])
+    friend = friend if friend != person else draw.other(world.PEOPLE, person)
+    subject = f"{person} and {friend}" if plural else person
+    they = "they" if plural else world.pronoun(person)
+    start = f"{subject} {'want' if plural else 'wants'} to {script.wish}."
+    done = [f"{capital(they)} {forms(action)[BASE if plural else THIRD]}." for action in script.steps[:step]]
+    endings = list(forms(script.steps[step]))
+    right = endings.pop(form)
+    last = f"{'Then' if step else 'First'} {they}{frame.several if plural else frame.one}"
+    return (start, done, last), right, endings, script
 
 
 DATASETS = {
@@ -152,8 +192,20 @@ DATASETS = {
             "endings": pl.List(pl.String),
             **{name: pl.String for name in ("source_id", "split", "split_type", "label")},
         },
-        ("order", "topic"),
-        cases=4,
+        ("order", "topic", "correct form"),
+        cases=12,
         labels=("ind", "source_id"),
+    ),
+    "story_cloze": Dataset(
+        endings.story_cloze,
+        {
+            "story_id": pl.String,
+            **{f"input_sentence_{number}": pl.String for number in range(1, 5)},
+            **{f"sentence_quiz{number}": pl.String for number in (1, 2)},
+            "answer_right_ending": pl.Int32,
+        },
+        ("order", "cause and effect", "mood"),
+        cases=6,
+        labels=("story_id",),
     ),
 }

@@ -8,14 +8,16 @@ A schema is a sentence about two of a kind with two endings; each ending points 
 Both endings are used equally often, and either is the first of the two options equally often.
 """
 
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from flan_datagen.embedded import world
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import capital
+from flan_datagen.embedded.facts import capital, some_fact, tell
 from flan_datagen.embedded.rows import Dataset, Row, Turn
 
 
@@ -141,6 +143,77 @@ def _ordered(puzzle_: Puzzle, swap: int) -> tuple[tuple[str, str], int]:
     return names, puzzle_.answer ^ swap
 
 
+def _wsc(turn: Turn) -> Iterator[Row]:
+    """Cases: which of the two is meant, by label. Spans are counted in words, as on the Hub."""
+    label = turn.case // 2
+    puzzle_ = _after_a_fact(turn.draw, puzzle(turn.draw, turn.case % 2))
+    text, pronoun = puzzle_.with_pronoun()
+    start, name = _found(text, puzzle_.names[puzzle_.answer if label else 1 - puzzle_.answer])
+    yield {
+        "text": text,
+        "span1_index": len(text[:start].split()),
+        "span2_index": len(puzzle_.text.partition("{x}")[0].split()),
+        "span1_text": name,
+        "span2_text": pronoun,
+        "idx": turn.number,
+        "label": label,
+    }
+
+
+def _wsc273(turn: Turn) -> Iterator[Row]:
+    """Cases: which of the two is meant, by the order of the options. Places are counted in characters."""
+    puzzle_ = _after_a_fact(turn.draw, puzzle(turn.draw, turn.case % 2))
+    text, pronoun = puzzle_.with_pronoun()
+    names, label = _ordered(puzzle_, turn.case // 2)
+    place = puzzle_.text.index("{x}")
+    # The clause that the pronoun stands in: all of it, after the word that joins it.
+    quote = max(text.rfind(link, 0, place) + len(link) for link in _LINKS if link in text[:place])
+    yield {
+        "text": text,
+        "pronoun": pronoun,
+        "pronoun_loc": place,
+        "quote": text[quote:].rstrip("."),
+        "quote_loc": quote,
+        "options": [capital(name) for name in names],
+        "label": label,
+        "source": "(Embedded corpus)",
+    }
+
+
+def _after_a_fact(draw: Draw, puzzle_: Puzzle) -> Puzzle:
+    """The puzzle, in one of three rows at the end of a passage on somebody or something else."""
+    if not draw.chance(1 / 3):
+        return puzzle_
+    taken = set(re.findall(r"\w+", puzzle_.text))
+    told: list[str] = []
+    while len(told) < 2:
+        fact = some_fact(draw)
+        if not {*fact.subject.split(), fact.value} & taken:
+            taken |= {*fact.subject.split(), fact.value}
+            told.append(tell(draw, fact))
+    return puzzle_._replace(text=" ".join((*told, puzzle_.text)))
+
+
+_LINKS = (" because ", ", so ", ", and ")
+
+
+def _found(text: str, name: str) -> tuple[int, str]:
+    """Where a name stands in the text, and how it is written there."""
+    start = re.search(rf"\b{name}\b", text, re.IGNORECASE).start()
+    return start, text[start : start + len(name)]
+
+
+@dataclass(frozen=True)
+class _WithOther(Dataset):
+    """A dataset with a part whose columns and rows are those of another one."""
+
+    other: tuple[str, Dataset] = field(kw_only=True)
+
+    def frame(self, *, part: str, **asked: Any) -> pl.DataFrame:
+        name, dataset = self.other
+        return dataset.frame(part=part, **asked) if part == name else super().frame(part=part, **asked)
+
+
 DATASETS = {
     "dpr": Dataset(
         _dpr,
@@ -158,5 +231,31 @@ DATASETS = {
         {"sentence": pl.String, "option1": pl.String, "option2": pl.String, "answer": pl.String},
         ("reference", "cause and effect"),
         cases=4,
+    ),
+    "wsc": _WithOther(
+        _wsc,
+        {
+            "text": pl.String,
+            **{f"span{number}_index": pl.Int32 for number in (1, 2)},
+            **{f"span{number}_text": pl.String for number in (1, 2)},
+            "idx": pl.Int32,
+            "label": pl.Int64,
+        },
+        ("reference", "cause and effect"),
+        cases=4,
+        labels=("idx",),
+        other=(
+            "wsc273",
+            Dataset(
+                _wsc273,
+                {
+                    **{"text": pl.String, "pronoun": pl.String, "pronoun_loc": pl.Int32},
+                    **{"quote": pl.String, "quote_loc": pl.Int32, "options": pl.List(pl.String)},
+                    **{"label": pl.Int64, "source": pl.String},
+                },
+                ("reference", "cause and effect"),
+                cases=4,
+            ),
+        ),
     ),
 }

@@ -88,11 +88,27 @@ COUNTS = (
 
 def count(draw: Draw, asked: Count) -> tuple[str, str, str]:
     """A passage on two or three people, a question and its answer."""
+    text, told, words = _numbers(draw, timed=asked.timed)
+    return text, *asked.ask(draw, told, words)
+
+
+def counts(draw: Draw, *, timed: bool) -> tuple[str, list[tuple[str, str]]]:
+    """The same with two or more questions, no two alike."""
+    text, told, words = _numbers(draw, timed=timed)
+    forms = [one for one in COUNTS if one.timed == timed]
+    pairs: dict[str, str] = {}
+    while len(pairs) < 2:
+        pairs = dict(one.ask(draw, told, words) for one in draw.shuffled(forms)[: draw.between(2, 4)])
+    return text, list(pairs.items())
+
+
+def _numbers(draw: Draw, *, timed: bool) -> tuple[str, list[tuple[str, int]], _Wording]:
+    """The passage, who has which number, and the wording."""
 
     def make() -> tuple[list[tuple[str, int]], _Wording]:
         people = draw.several(world.PEOPLE, draw.between(2, 3))
         numbers = draw.several(range(1, 13), len(people))
-        if asked.timed:
+        if timed:
             does, do = draw.pick(_EVENTS)
             return list(zip(people, numbers, strict=True)), _Wording(does, do, "")
         does = draw.pick(_AMOUNTS)
@@ -101,8 +117,7 @@ def count(draw: Draw, asked: Count) -> tuple[str, str, str]:
         return list(zip(people, [number + 1 for number in numbers], strict=True)), words
 
     told, words = draw.owned(make, str)
-    text = " ".join(_tell(name, number, words) for name, number in told)
-    return text, *asked.ask(draw, told, words)
+    return " ".join(_tell(name, number, words) for name, number in told), told, words
 
 
 def _tell(name: str, number: int, words: _Wording) -> str:

@@ -10,8 +10,10 @@ from functools import cache
 from typing import NamedTuple
 
 from flan_datagen import keyed
-from flan_datagen.embedded import world
+from flan_datagen.embedded import lexicon, world
 from flan_datagen.embedded.facts import capital
+from flan_datagen.embedded.tongues_agglutinative import FINNISH
+from flan_datagen.embedded.tongues_romance import SPANISH
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ def _turned(values: tuple[str, ...], by: int) -> tuple[str, ...]:
     return values[by:] + values[:by]
 
 
-_TITLES = (
+TITLES = (
     *("The Silver River", "The Last Train", "The Green Door", "The Long Winter"),
     *("The Lost Key", "The Little Garden", "The Night Bird", "The Stone House"),
     *("The Blue Letter", "The Empty Boat", "The Old Clock", "The Summer Road"),
@@ -86,9 +88,40 @@ _FLAGS = (
     *("lion", "wolf", "bear", "eagle", "fox", "horse", "swan", "owl"),
     *("deer", "bull", "fish", "snake", "crow", "goat", "bee", "crab"),
 )
-_INVENTIONS = (
+INVENTIONS = (
     *("telephone", "camera", "steam engine", "radio", "bicycle", "compass"),
     *("telescope", "printing press", "light bulb", "piano", "microscope", "balloon"),
+)
+
+
+def _named(language: str, words: dict[str, str]) -> Relation:
+    """What English words are called in another language."""
+    return Relation(
+        f"{language} word",
+        "word",
+        words,
+        f"The {language} word for {{s}} is {{v}}.",
+        (
+            f"What is the {language} word for {{s}}?",
+            f"How do you say {{s}} in {language}?",
+            f"Which {language} word means {{s}}?",
+            f"The English word {{s}} is what in {language}?",
+        ),
+        (
+            f"What is the {language} word {{v}} in English?",
+            f"What does the {language} word {{v}} mean in English?",
+            f"Which English word means {{v}} in {language}?",
+            f"The {language} word {{v}} is what in English?",
+        ),
+    )
+
+
+_NUM_WORDS = 16
+"""Of each language: the things that come first in `world`."""
+_WORDS = (
+    _named("German", {noun.en: noun.de for noun in lexicon.NOUNS[:_NUM_WORDS]}),
+    _named("Spanish", {en: the.split()[1] for en, (the, *_) in list(SPANISH.nouns.items())[:_NUM_WORDS]}),
+    _named("Finnish", {en: noun for en, (noun, _) in list(FINNISH.nouns.items())[:_NUM_WORDS]}),
 )
 
 RELATIONS = (
@@ -167,7 +200,7 @@ RELATIONS = (
     Relation(
         "author",
         "book",
-        dict(zip(_TITLES, _turned(world.SURNAMES, 10), strict=True)),
+        dict(zip(TITLES, _turned(world.SURNAMES, 10), strict=True)),
         "{s} is a book by {v}.",
         (
             "Who wrote {s}?",
@@ -185,7 +218,7 @@ RELATIONS = (
     Relation(
         "inventor",
         "invention",
-        dict(zip(_INVENTIONS, _turned(world.SURNAMES, 6), strict=False)),
+        dict(zip(INVENTIONS, _turned(world.SURNAMES, 6), strict=False)),
         "{v} was the inventor of the {s}.",
         (
             "Who invented the {s}?",
@@ -309,6 +342,7 @@ RELATIONS = (
             "{a_v} is the place of work of whom?",
         ),
     ),
+    *_WORDS,
 )
 
 

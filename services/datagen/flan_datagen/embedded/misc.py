@@ -1,13 +1,18 @@
-"""Two of the miscellaneous sets: is a sentence grammatical (CoLA), and linear equations (math_dataset)."""
+"""The miscellaneous sets. Here: is a sentence grammatical (CoLA), linear equations (math_dataset), meanings (WiC).
 
+The others have modules of their own: `conversations`, `question_types` and `danish`.
+"""
+
+import re
 from collections.abc import Iterator
 
 import polars as pl
 
-from flan_datagen.embedded import world
+from flan_datagen.embedded import conversations, danish, question_types, world
 from flan_datagen.embedded.draw import Draw
 from flan_datagen.embedded.facts import capital
 from flan_datagen.embedded.rows import Dataset, Row, Turn
+from flan_datagen.embedded.word_senses import SENSES
 
 _THING_VERBS = (
     ("is", "are", ("in the {}",), world.PLACES),
@@ -81,6 +86,52 @@ def _math_dataset(turn: Turn) -> Iterator[Row]:
     yield {"question": form.format(one, two, letter), "answer": str(answer)}
 
 
+def _wic(turn: Turn) -> Iterator[Row]:
+    """Does a word mean the same in two sentences? Cases: label, and which meaning comes first.
+
+    Sentences have numbers in their meaning. What is dealt to a split is two numbers of a word: each of the four
+    sentences stands in one pair that matches and in one that does not, so that none goes with a label.
+    """
+    draw = turn.draw
+    same, first = turn.case % 2, turn.case // 2
+    senses = first, first if same else 1 - first
+
+    def make() -> tuple[str, list[int]]:
+        return draw.pick(tuple(SENSES)), draw.several(range(4), 2)
+
+    word, numbers = draw.owned(make, lambda made: f"{made[0]}/{sorted(made[1])}")
+    people, towns, days = (draw.several(values, 2) for values in (world.PEOPLE, world.TOWNS, world.DAYS))
+    sentences = [
+        _named(SENSES[word][sense][number], people[nth], towns[nth], days[nth])
+        for nth, (sense, number) in enumerate(zip(senses, numbers, strict=True))
+    ]
+    spans = [re.search(rf"\b{word}\b", sentence).span() for sentence in sentences]
+    yield {
+        "word": word,
+        "sentence1": sentences[0],
+        "sentence2": sentences[1],
+        "start1": spans[0][0],
+        "start2": spans[1][0],
+        "end1": spans[0][1],
+        "end2": spans[1][1],
+        "idx": turn.number,
+        "label": same,
+    }
+
+
+def _named(form: str, name: str, town: str, day: str) -> str:
+    """The sentence; who is "her" or "he" further on has a name that fits."""
+    words = {" her ": world.WOMEN, " his ": world.MEN, " he ": world.MEN}
+    for word, people in words.items():
+        if "{n}" in form and word in form and name not in people:
+            others = world.MEN if people is world.WOMEN else world.WOMEN
+            name = people[others.index(name)]
+    return form.format(n=name, t=town, d=day)
+
+
+_TEXTS = pl.List(pl.String)
+_STARTS = pl.List(pl.Int32)
+
 DATASETS = {
     "cola": Dataset(
         _cola,
@@ -93,5 +144,51 @@ DATASETS = {
         _math_dataset,
         {"question": pl.String, "answer": pl.String},
         ("arithmetic",),
+    ),
+    "coqa": Dataset(
+        conversations.coqa,
+        {
+            "source": pl.String,
+            "story": pl.String,
+            "questions": _TEXTS,
+            "answers": pl.Struct({"input_text": _TEXTS, "answer_start": _STARTS, "answer_end": _STARTS}),
+        },
+        ("look up a value", "statement check", "not said", "reference", "arithmetic", "order"),
+        cases=12,
+    ),
+    "quac": Dataset(
+        conversations.quac,
+        {
+            **{name: pl.String for name in ("dialogue_id", "wikipedia_page_title", "background")},
+            **{name: pl.String for name in ("section_title", "context")},
+            **{name: _TEXTS for name in ("turn_ids", "questions")},
+            **{name: pl.List(pl.Int64) for name in ("followups", "yesnos")},
+            "answers": pl.Struct({"texts": pl.List(_TEXTS), "answer_starts": pl.List(_STARTS)}),
+            "orig_answers": pl.Struct({"texts": _TEXTS, "answer_starts": _STARTS}),
+        },
+        ("look up a value", "not said"),
+        labels=("dialogue_id", "turn_ids"),
+    ),
+    "wic": Dataset(
+        _wic,
+        {
+            **{name: pl.String for name in ("word", "sentence1", "sentence2")},
+            **{name: pl.Int32 for name in ("start1", "start2", "end1", "end2", "idx")},
+            "label": pl.Int64,
+        },
+        ("same or different",),
+        cases=4,
+        labels=("idx",),
+    ),
+    "trec": Dataset(
+        question_types.trec,
+        {"text": pl.String, "coarse_label": pl.Int64, "fine_label": pl.Int64},
+        ("kind of answer",),
+        cases=6,
+    ),
+    "fix_punct": Dataset(
+        danish.fix_punct,
+        {"translation": pl.Struct({"en": pl.String, "da": pl.String})},
+        ("correct form",),
     ),
 }

@@ -1,14 +1,14 @@
 """Natural language inference: a statement is said, denied or left open by a text.
 
 Label orders are the datasets' own: entailment is 0 in RTE, SNLI, CB and QNLI, but 1 in WNLI; contradiction
-is 2 in SNLI and 1 in CB.
+is 2 in SNLI, ANLI and MNLI, and 1 in CB. ANLI and MNLI are made in `inference`.
 """
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from flan_datagen.embedded import world
+from flan_datagen.embedded import inference, world
 from flan_datagen.embedded.coreference import puzzle
 from flan_datagen.embedded.draw import Draw
 from flan_datagen.embedded.facts import Fact, fill, inside, some_fact, tell
@@ -112,6 +112,20 @@ def _qnli(turn: Turn) -> Iterator[Row]:
 _PAIR = {"premise": pl.String, "hypothesis": pl.String}
 
 DATASETS = {
+    "anli": Dataset(
+        inference.anli,
+        {"uid": pl.String, **_PAIR, "label": pl.Int64, "reason": pl.String},
+        ("statement check", "not said"),
+        cases=3,
+        labels=("uid",),
+    ),
+    "mnli": Dataset(
+        inference.mnli,
+        {**_PAIR, "label": pl.Int64, "idx": pl.Int32},
+        ("statement check", "not said"),
+        cases=3,
+        labels=("idx",),
+    ),
     "rte": Dataset(
         _rte,
         {**_PAIR, "idx": pl.Int32, "label": pl.Int64},

@@ -1,40 +1,30 @@
 """Paraphrase: do two sentences, or two questions, mean the same?
 
 Both members of a pair are worded anew. What differs in a negative is one value, one name, or only which value
-goes with which name, so that the pairs share about as many words whether they match or not.
+goes with which name, so that the pairs share about as many words whether they match or not. PAWS and STS-B are
+made in `pairs`.
 """
 
 from collections.abc import Iterator
 
 import polars as pl
 
+from flan_datagen.embedded import pairs
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import KINDS, Fact, fill, inside, kinds_for, some_fact, subject_for
+from flan_datagen.embedded.facts import Fact, fill, inside, kinds_for, some_fact, subject_for
 from flan_datagen.embedded.rows import Dataset, Row, Turn
-
-
-def _two_facts(draw: Draw) -> tuple[Fact, Fact]:
-    """Two facts of one kind with different subjects and values."""
-    kind = draw.pick(KINDS)
-    first = some_fact(draw, kind)
-    second = some_fact(draw, kind)
-    while second.subject.split()[-1] == first.subject.split()[-1] or second.value == first.value:
-        second = some_fact(draw, kind)
-    return first, second
-
-
-def _signature(facts: tuple[Fact, ...]) -> str:
-    return "|".join(sorted(f"{fact.kind.name}/{fact.subject}/{fact.value}" for fact in facts))
 
 
 def _mrpc(turn: Turn) -> Iterator[Row]:
     """Cases: label, by one fact or two, by which change makes the negative."""
     draw = turn.draw
     label, double, swap = turn.case % 2, turn.case // 2 % 2, turn.case // 4
-    first, second = draw.owned(lambda: _two_facts(draw), lambda made: _signature(made[: 1 + double]))
+    first, second = draw.owned(
+        lambda: pairs.two_facts(draw), lambda made: pairs.signature(made[: 1 + double])
+    )
     pair = first, second
     if not label:
-        pair = _swapped(first, second) if swap else _replaced(draw, first, second)
+        pair = pairs.swapped(first, second) if swap else _replaced(draw, first, second)
     # A changed word is one word less in common; keeping a wording makes up for it.
     kept = not label and draw.chance(0.5 if not double else 0.0 if swap else 0.25)
     if double:
@@ -47,10 +37,6 @@ def _mrpc(turn: Turn) -> Iterator[Row]:
         told = second._replace(value=first.value) if swap and not label else pair[0]
         sentences = fill(forms[0], first), fill(forms[0] if kept else forms[1], told)
     yield {"sentence1": sentences[0], "sentence2": sentences[1], "label": label, "idx": turn.number}
-
-
-def _swapped(first: Fact, second: Fact) -> tuple[Fact, Fact]:
-    return first._replace(value=second.value), second._replace(value=first.value)
 
 
 def _replaced(draw: Draw, first: Fact, second: Fact) -> tuple[Fact, Fact]:
@@ -113,6 +99,20 @@ DATASETS = {
         {"question1": pl.String, "question2": pl.String, "label": pl.Int64, "idx": pl.Int32},
         ("same or different",),
         cases=4,
+        labels=("idx",),
+    ),
+    "paws_wiki": Dataset(
+        pairs.paws_wiki,
+        {"id": pl.Int32, "sentence1": pl.String, "sentence2": pl.String, "label": pl.Int64},
+        ("same or different",),
+        cases=4,
+        labels=("id",),
+    ),
+    "stsb": Dataset(
+        pairs.stsb,
+        {"sentence1": pl.String, "sentence2": pl.String, "label": pl.Float32, "idx": pl.Int32},
+        ("same or different",),
+        cases=6,
         labels=("idx",),
     ),
 }

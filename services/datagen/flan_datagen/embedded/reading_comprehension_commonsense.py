@@ -1,10 +1,13 @@
-"""Reading comprehension with commonsense: feelings, causes and effects, the topic, and what a text leaves open."""
+"""Reading comprehension with commonsense: feelings, causes and effects, the topic, and what a text leaves open.
+
+ReCoRD's gists with a blank are made in `clozes`.
+"""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from flan_datagen.embedded import causes, news, world
+from flan_datagen.embedded import causes, clozes, news, world
 from flan_datagen.embedded.draw import Draw
 from flan_datagen.embedded.facts import fill, tell
 from flan_datagen.embedded.rows import Dataset, Row, Turn
@@ -112,5 +115,18 @@ DATASETS = {
         ("mood", "cause and effect", "topic", "look up a value", "not said"),
         cases=12,
         labels=("id",),
+    ),
+    "record": Dataset(
+        clozes.record,
+        {
+            **{"passage": pl.String, "query": pl.String, "entities": pl.List(pl.String)},
+            "entity_spans": pl.Struct(
+                {"text": pl.List(pl.String), "start": pl.List(pl.Int32), "end": pl.List(pl.Int32)}
+            ),
+            "answers": pl.List(pl.String),
+            "idx": pl.Struct({"passage": pl.Int32, "query": pl.Int32}),
+        },
+        ("gist", "look up a value"),
+        labels=("idx",),
     ),
 }

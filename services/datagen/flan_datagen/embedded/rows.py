@@ -16,7 +16,8 @@ Row = dict[str, Any]
 
 TRAIN_ROWS = 1704
 OTHER_ROWS = 204
-"""Both are multiples of twelve, so that 2, 3, 4, 6 or 12 cases come out even."""
+ROUND = 12
+"""The numbers of rows are multiples of it, so that 2, 3, 4, 6 or 12 cases come out even."""
 _MAX_REPEATS = 5_000
 
 
@@ -46,7 +47,7 @@ class Dataset:
     Attributes:
       make: yields the rows of a turn, as mappings with the names of `columns`.
       columns: the source columns with their types, as on the Hub.
-      operations: what a reader must be able to do; the table is in the package's docstring.
+      operations: what a reader must be able to do; `embedded.operations` has the table.
       cases: how many cases are dealt evenly.
       labels: columns that only number the row; two rows that differ in nothing else are one.
     """
@@ -57,11 +58,16 @@ class Dataset:
     cases: int = 1
     labels: tuple[str, ...] = field(default=())
 
-    def frame(self, *, seed: int, name: str, part: str, split: str, num_rows: int) -> pl.DataFrame:
+    def frame(
+        self, *, seed: int, name: str, part: str, split: str, num_rows: int, exhaust: bool = False
+    ) -> pl.DataFrame:
         """The first `num_rows` rows of a split, no two alike.
 
+        Args:
+          exhaust: give what there is where the maker has fewer different rows.
+
         Raises:
-          RuntimeError: the maker has fewer different rows to give: a defect of the maker.
+          RuntimeError: it has fewer, and `exhaust` is false: a defect of the maker.
         """
         draw = Draw(seed, name, part, split=split)
         compared = [column for column in self.columns if column not in self.labels]
@@ -80,6 +86,8 @@ class Dataset:
                 repeats = 0
             else:
                 repeats += 1
+                if repeats > _MAX_REPEATS and exhaust:
+                    break
                 if repeats > _MAX_REPEATS:
                     raise RuntimeError(f"{name} {part} {split}: no new row after {len(rows)}")
         return pl.DataFrame(rows[:num_rows], schema=dict(self.columns), orient="row")

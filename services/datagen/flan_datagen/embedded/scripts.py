@@ -1,6 +1,7 @@
 """Everyday things done step by step: the order of a short series of actions.
 
-Steps are in the present tense without their subject, so that they end a sentence such as "Then she".
+Steps are in the present tense without their subject, so that they end a sentence such as "Then she". Of a step
+there are four forms, each of which is right after other words (`FRAMES`).
 """
 
 from typing import NamedTuple
@@ -147,4 +148,113 @@ SCRIPTS = (
             "pays the bill",
         ),
     ),
+    Script(
+        "Cleaning a window",
+        "clean the window",
+        (
+            "fills a bucket with water",
+            "adds some soap",
+            "washes the glass",
+            "wipes the glass with a dry towel",
+            "empties the bucket",
+        ),
+    ),
+    Script(
+        "Building a fire",
+        "make a fire",
+        (
+            "gathers dry wood",
+            "lays the wood on a heap",
+            "lights a match",
+            "holds the match to the wood",
+            "warms both hands at the fire",
+        ),
+    ),
+    Script(
+        "Mending a shirt",
+        "mend a shirt",
+        (
+            "looks for the hole in the shirt",
+            "chooses a thread of the same colour",
+            "pulls the thread through a needle",
+            "sews up the hole",
+            "cuts off the end of the thread",
+        ),
+    ),
+    Script(
+        "Cooking soup",
+        "cook soup",
+        (
+            "washes the vegetables",
+            "cuts the vegetables",
+            "throws the vegetables into hot water",
+            "tastes the soup",
+            "fills two bowls with soup",
+        ),
+    ),
+    Script(
+        "Taking a photo",
+        "take a photo",
+        (
+            "gets out the camera",
+            "asks the children to stand together",
+            "looks through the camera",
+            "presses the button",
+            "shows the photo to the children",
+        ),
+    ),
+    Script(
+        "Washing a dog",
+        "wash the dog",
+        (
+            "calls the dog",
+            "puts the dog in the bath",
+            "rubs soap on the dog",
+            "rinses off the soap",
+            "dries the dog with a towel",
+        ),
+    ),
 )
+
+
+class Frame(NamedTuple):
+    """Words that stand before a step, for one and for several, and the only form of it that is right after them."""
+
+    one: str
+    several: str
+    form: int
+
+
+THIRD, BASE, ING, TO = range(4)
+FRAMES = (
+    Frame("", "", THIRD),
+    Frame(" will", " will", BASE),
+    Frame(" has to", " have to", BASE),
+    Frame(" is busy", " are busy", ING),
+    Frame(" has fun", " have fun", ING),
+    Frame(" wants", " want", TO),
+    Frame(" decides", " decide", TO),
+)
+"""With several the first one takes `BASE`."""
+
+_BASES = {
+    "goes": "go",
+    "mixes": "mix",
+    "searches": "search",
+    "washes": "wash",
+    "presses": "press",
+    "fixes": "fix",
+}
+_DOUBLED = ("cut", "dig", "drop", "get", "let", "put", "rub", "set", "sit", "stop")
+
+
+def forms(step: str) -> tuple[str, str, str, str]:
+    """The step as `THIRD`, `BASE`, `ING` and `TO`.
+
+    >>> forms("digs a deep hole")
+    ('digs a deep hole', 'dig a deep hole', 'digging a deep hole', 'to dig a deep hole')
+    """
+    verb, rest = step.split(" ", 1)
+    base = _BASES.get(verb) or (verb[:-3] + "y" if verb.endswith("ies") else verb[:-1])
+    stem = base + base[-1] if base in _DOUBLED else base.removesuffix("e")
+    return step, f"{base} {rest}", f"{stem}ing {rest}", f"to {base} {rest}"

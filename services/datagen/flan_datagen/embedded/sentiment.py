@@ -1,10 +1,10 @@
-"""Sentiment: the mood of a review (IMDB) and of a phrase from one (SST-2)."""
+"""Sentiment: the mood of a review (IMDB, Yelp), of a phrase from one (SST-2) and of a tweet (Sentiment140)."""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from flan_datagen.embedded import reviews
+from flan_datagen.embedded import reviews, tweets, visits
 from flan_datagen.embedded.rows import Dataset, Row, Turn
 
 
@@ -26,6 +26,20 @@ def _sst2(turn: Turn) -> Iterator[Row]:
 
 DATASETS = {
     "imdb": Dataset(_imdb, {"text": pl.String, "label": pl.Int64}, ("mood",), cases=2),
+    "sentiment140": Dataset(
+        tweets.sentiment140,
+        {
+            **{name: pl.String for name in ("text", "date", "user")},
+            "sentiment": pl.Int32,
+            "query": pl.String,
+        },
+        ("mood",),
+        cases=2,
+        labels=("date", "user", "query"),
+    ),
+    "yelp_polarity": Dataset(
+        visits.yelp_polarity, {"text": pl.String, "label": pl.Int64}, ("mood",), cases=2
+    ),
     "sst2": Dataset(
         _sst2,
         {"sentence": pl.String, "label": pl.Int64, "idx": pl.Int32},

@@ -9,7 +9,7 @@ import polars as pl
 
 from flan_datagen.embedded import world
 from flan_datagen.embedded.draw import Draw
-from flan_datagen.embedded.facts import Fact, capital
+from flan_datagen.embedded.facts import OWNER, Fact, capital, fill, kinds_for, some_fact
 from flan_datagen.embedded.rows import Dataset, Row, Turn
 from flan_datagen.embedded.scene import Scene, Stance, claim_and_scene, passage
 
@@ -94,6 +94,62 @@ def _web_nlg_en(turn: Turn) -> Iterator[Row]:
     }
 
 
+def _dart(turn: Turn) -> Iterator[Row]:
+    """Cases: by a scene of one to three facts, or a chain in which a value has properties of its own.
+
+    Some come as from a table, with a first triple that names the row only.
+    """
+    draw = turn.draw
+    if turn.case < 3:
+        _, scene = claim_and_scene(draw, Stance.SAYS, turn.case + 1)
+        facts = draw.shuffled(scene)
+        texts = [passage(draw, facts, joined=0.4) for _ in range(draw.between(1, 3))]
+    else:
+        facts = draw.owned(lambda: _chain(draw), lambda made: Scene(made).signature)
+        texts = [form(facts) for form in draw.several(_CHAINED, draw.between(1, 2))]
+    triples = [_dart_triple(fact) for fact in facts]
+    table = draw.chance(0.2)
+    if table:
+        triples = [["[TABLECONTEXT]", "NAME", facts[0].subject], *triples]
+    texts = list(dict.fromkeys(texts))
+    yield {
+        "tripleset": triples,
+        # As on the Hub, where those that are not from tables have none.
+        "subtree_was_extended": draw.chance(0.5) if table else None,
+        "annotations": {"source": ["embedded"] * len(texts), "text": texts},
+    }
+
+
+def _chain(draw: Draw) -> list[Fact]:
+    """A thing, its owner, and something about the owner."""
+    owned = some_fact(draw, OWNER)
+    kind = draw.pick(kinds_for(owned.value))
+    return [owned, Fact(kind, owned.value, draw.pick(kind.values))]
+
+
+def _who(facts: list[Fact]) -> str:
+    owned, more = facts
+    return f"The {owned.subject} belongs to {owned.value}, who {fill(more.kind.predicate, more)}."
+
+
+def _whose(facts: list[Fact]) -> str:
+    owned, more = facts
+    return f"{owned.value}, who {fill(more.kind.predicate, more)}, owns the {owned.subject}."
+
+
+def _one_by_one(facts: list[Fact]) -> str:
+    owned, more = facts
+    told = fill(more.kind.predicate, more)
+    return f"{owned.value} is the owner of the {owned.subject}. {owned.value} {told}."
+
+
+_CHAINED = (_who, _whose, _one_by_one)
+
+
+def _dart_triple(fact: Fact) -> list[str]:
+    return [fact.subject, fact.kind.name.upper().replace(" ", "_"), fact.value]
+
+
 _VERBS = (
     ("carry", "carries", ("box", "basket", "chair", "ladder"), ("garden", "barn", "kitchen"), "to"),
     ("clean", "cleans", ("table", "plate", "bowl", "floor"), ("kitchen", "hall", "office"), "in"),
@@ -160,6 +216,16 @@ DATASETS = {
         ("tell the facts", "look up a value"),
         cases=3,
         labels=("webnlg_id", "gem_id", "gem_parent_id"),
+    ),
+    "dart": Dataset(
+        _dart,
+        {
+            "tripleset": pl.List(pl.List(pl.String)),
+            "subtree_was_extended": pl.Boolean,
+            "annotations": pl.Struct({"source": pl.List(pl.String), "text": pl.List(pl.String)}),
+        },
+        ("tell the facts", "look up a value"),
+        cases=4,
     ),
     "common_gen": Dataset(
         _common_gen,

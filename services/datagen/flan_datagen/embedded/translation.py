@@ -1,6 +1,7 @@
-"""Translation between English and German or Romanian: regular sentences from a small lexicon.
+"""Translation between English and eight languages: regular sentences from a small lexicon.
 
-Every frame gives the three languages at once, with the endings that gender and case ask for.
+German and Romanian are said here, a frame giving the three languages at once, with the endings that gender and
+case ask for; the other languages by themselves, from what is meant (`tongues`).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +13,10 @@ from flan_datagen.embedded import lexicon, world
 from flan_datagen.embedded.draw import Draw
 from flan_datagen.embedded.facts import capital
 from flan_datagen.embedded.rows import Dataset, Row, Turn
+from flan_datagen.embedded.tongues import ENGLISH, Meaning, Tongue, meaning
+from flan_datagen.embedded.tongues_agglutinative import FINNISH, TURKISH
+from flan_datagen.embedded.tongues_romance import FRENCH, SPANISH
+from flan_datagen.embedded.tongues_slavic import CZECH, RUSSIAN
 
 _Sentences = dict[str, str]
 """One sentence by language, without its full stop, as it stands within a longer one."""
@@ -149,11 +154,44 @@ def _pair(turn: Turn, language: str) -> Iterator[Row]:
     }
 
 
+def _said(turn: Turn, tongue: Tongue, codes: tuple[str, str]) -> Iterator[Row]:
+    """The same, from what is meant."""
+    draw = turn.draw
+
+    def make() -> list[Meaning]:
+        return [meaning(draw, tongue) for _ in range(draw.pick((1, 1, 2)))]
+
+    meant = draw.owned(make, lambda made: "/".join(map(ENGLISH.say, made)))
+    said = {one.code: one.join([one.say(part) for part in meant]) for one in (ENGLISH, tongue)}
+    yield {"translation": {code: said[code] for code in codes}}
+
+
+_OPERATIONS = ("translate", "tell the facts")
+_TONGUES = {
+    "para_crawl_enes": (SPANISH, "en", "es"),
+    "wmt14_enfr": (FRENCH, "fr", "en"),
+    "wmt16_csen": (CZECH, "cs", "en"),
+    "wmt16_fien": (FINNISH, "fi", "en"),
+    "wmt16_ruen": (RUSSIAN, "ru", "en"),
+    "wmt16_tren": (TURKISH, "tr", "en"),
+}
+"""The language, and the two in the order of the Hub."""
+
 DATASETS = {
-    f"wmt16_{language}en": Dataset(
-        partial(_pair, language=language),
-        {"translation": pl.Struct({language: pl.String, "en": pl.String})},
-        ("translate", "tell the facts"),
-    )
-    for language in ("de", "ro")
+    **{
+        f"wmt16_{language}en": Dataset(
+            partial(_pair, language=language),
+            {"translation": pl.Struct({language: pl.String, "en": pl.String})},
+            _OPERATIONS,
+        )
+        for language in ("de", "ro")
+    },
+    **{
+        name: Dataset(
+            partial(_said, tongue=tongue, codes=tuple(codes)),
+            {"translation": pl.Struct({code: pl.String for code in codes})},
+            _OPERATIONS,
+        )
+        for name, (tongue, *codes) in _TONGUES.items()
+    },
 }

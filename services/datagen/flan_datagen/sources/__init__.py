@@ -1,23 +1,31 @@
-"""Where rows come from: a folder of files, or the embedded corpus."""
+"""Where rows come from: folders of files, the Hugging Face Hub, the embedded corpus, or several of these."""
 
+from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
 from flan_datagen.catalog import Entry
 from flan_datagen.sources.folder import FolderSource
+from flan_datagen.sources.hub import HubSource
+from flan_datagen.sources.mixed import MixedSource
+from flan_shared.errors import DataError
 
-EMBEDDED = "embedded"
+EMBEDDED, HUB = "embedded", "hub"
 
 
 class Source(Protocol):
-    """Rows of datasets in their own columns. Splits are named as in the entry's `splits`."""
+    """Rows of datasets in their own columns. Splits are named as in the part's `splits`."""
 
     name: str
     """What it was opened as, for messages."""
 
     def has(self, entry: Entry, part: str, split: str) -> bool:
-        """Whether `read` would find rows."""
+        """Whether `read` would find rows.
+
+        Raises:
+          DataError: it cannot be told (two files for one split; a Hub that does not answer).
+        """
         ...
 
     def read(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
@@ -36,18 +44,39 @@ class Source(Protocol):
         """
         ...
 
+    def labels(self, entry: Entry, part: str, split: str) -> dict[str, list[str]]:
+        """Label names in the order of their codes, by column, where the data itself says them.
+
+        Raises:
+          DataError: as `read`.
+        """
+        ...
+
 
 def open_source(data: str) -> Source:
-    """`embedded`, or the folder at that path.
+    """`embedded`, `hub`, the folder at that path, or several of these with commas between them.
 
     Raises:
-      DataError: the folder is missing, or holds no dataset.
+      DataError: a folder is missing, or holds no dataset; a name is empty or given twice.
     """
-    if data == EMBEDDED:
+    # A folder may have a comma in its name.
+    if "," not in data or Path(data).is_dir():
+        return _open_one(data)
+    names = [name.strip() for name in data.split(",")]
+    if "" in names:
+        raise DataError(f"--data {data!r} has an empty name; expected such as 'DIR,hub,embedded'")
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"--data {data!r} names {name!r} twice; give each source once")
+    return MixedSource([_open_one(name) for name in names])
+
+
+def _open_one(name: str) -> Source:
+    if name == EMBEDDED:
         from flan_datagen.embedded import EmbeddedSource
 
         return EmbeddedSource()
-    return FolderSource(data)
+    return HubSource.from_environment() if name == HUB else FolderSource(name)
 
 
-__all__ = ["EMBEDDED", "FolderSource", "Source", "open_source"]
+__all__ = ["EMBEDDED", "HUB", "FolderSource", "HubSource", "MixedSource", "Source", "open_source"]

@@ -1,17 +1,31 @@
-"""Rows from files: `DIR/<dataset>[/<part>]/<split>.{parquet,jsonl,csv}`."""
+"""Rows from files: `DIR/<dataset>[/<part>]/<split>.{parquet,jsonl,csv}`, or Parquet in the Hub's own layouts."""
 
-import hashlib
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import polars as pl
 
 from flan_datagen.catalog import Entry
+from flan_datagen.sources.files import (
+    PARQUET,
+    READERS,
+    combine_digests,
+    digest_file,
+    label_names,
+    read_files,
+)
 from flan_shared.errors import DataError
+
+_LEVELS = ("*", "*/*", "*/*/*")
+"""Depths at which files may lie: below a dataset, its part, and the folder of a split."""
 
 
 class FolderSource:
-    """A folder of datasets; see `Source`."""
+    """A folder of datasets; see `Source`.
+
+    A split is one file, or several Parquet files as repositories on the Hub have them:
+    `<split>-00000-of-00002.parquet`, and `<split>/0000.parquet` on the branch that the Hub makes itself.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         """Raises:
@@ -20,91 +34,91 @@ class FolderSource:
         self.name = str(folder)
         self._folder = Path(folder)
         if not self._folder.is_dir():
-            raise DataError(f"data folder {folder} does not exist; give a folder, or 'embedded'")
+            raise DataError(f"data folder {folder} does not exist; give a folder, or 'embedded', or 'hub'")
         if not any(
-            next(self._folder.glob(f"{levels}/*{suffix}"), None)
-            for levels in ("*", "*/*")
-            for suffix in _READERS
+            next(self._folder.glob(f"{levels}/*{suffix}"), None) for levels in _LEVELS for suffix in READERS
         ):
             raise DataError(
                 f"data folder {folder} holds no dataset; expected files such as "
-                f"{folder}/rte/train.parquet ({', '.join(_READERS)})"
+                f"{folder}/rte/train.parquet ({', '.join(READERS)})"
             )
 
     def has(self, entry: Entry, part: str, split: str) -> bool:
         """Whether there is a file for the split.
 
         Raises:
-          DataError: there are several.
+          DataError: there are several that do not belong together, or one of several is missing.
         """
-        return self._find(entry, part, split) is not None
+        return bool(self._find(entry, part, split))
 
     def read(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
-        """All rows in the order of the file.
+        """All rows in the order of the files.
 
         Raises:
-          DataError: no file, several, or one that cannot be read.
+          DataError: as `has`; no file, or one that cannot be read.
         """
-        path = self._path(entry, part, split)
-        try:
-            return _READERS[path.suffix](path, entry)
-        # Some damaged Parquet files make the reader panic, which is no Exception.
-        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as err:
-            raise _unreadable(path, err) from err
+        return read_files(self._paths(entry, part, split), entry.part(part))
 
     def digest(self, entry: Entry, part: str, split: str) -> str:
-        """SHA-256 of the file's bytes, lower-case hex.
+        """SHA-256 of the file's bytes, or over those of the files; lower-case hex.
 
         Raises:
-          DataError: no file, several, or one that cannot be read.
+          DataError: as `read`.
         """
-        path = self._path(entry, part, split)
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as err:
-            raise _unreadable(path, err) from err
+        digests = [(path.name, digest_file(path)) for path in self._paths(entry, part, split)]
+        return digests[0][1] if len(digests) == 1 else combine_digests(digests)
 
-    def _path(self, entry: Entry, part: str, split: str) -> Path:
-        path = self._find(entry, part, split)
-        if path is None:
-            stem = self._folder / entry.id / part / split
+    def labels(self, entry: Entry, part: str, split: str) -> dict[str, list[str]]:
+        """What Parquet files written by Hugging Face's `datasets` say; see `label_names`.
+
+        Raises:
+          DataError: as `read`.
+        """
+        return label_names(self._paths(entry, part, split))
+
+    def _paths(self, entry: Entry, part: str, split: str) -> list[Path]:
+        paths = self._find(entry, part, split)
+        if not paths:
+            stems = [str(self._folder / folder / split) for folder in entry.part(part).folders]
             raise DataError(
-                f"{stem} has no file; expected one of {', '.join(stem.name + s for s in _READERS)}"
+                f"{' and '.join(stems)} {'has' if len(stems) == 1 else 'have'} no file; expected one of "
+                f"{', '.join(split + suffix for suffix in READERS)}"
             )
-        return path
+        return paths
 
-    def _find(self, entry: Entry, part: str, split: str) -> Path | None:
-        folder = self._folder / entry.id / part
-        found = [path for suffix in _READERS if (path := folder / f"{split}{suffix}").is_file()]
-        if len(found) > 1:
-            names = " and ".join(path.name for path in found)
-            raise DataError(f"{folder} has {names}; keep one file for each split")
-        return found[0] if found else None
+    def _find(self, entry: Entry, part: str, split: str) -> list[Path]:
+        for name in entry.part(part).folders:
+            if paths := _split_files(self._folder / name, split):
+                return paths
+        return []
 
 
-def _parquet(path: Path, entry: Entry) -> pl.DataFrame:
-    # One file whatever its name: hive and glob characters in a path mean nothing here.
-    return pl.read_parquet(path, glob=False, hive_partitioning=False)
+def _split_files(folder: Path, split: str) -> list[Path]:
+    """The files of a split in order; empty where there are none.
+
+    Raises:
+      DataError: the split is there in two forms, or one of its files is missing.
+    """
+    found = {path.name: [path] for suffix in READERS if (path := folder / f"{split}{suffix}").is_file()}
+    if numbered := _numbered(
+        folder, re.compile(rf"{re.escape(split)}-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet")
+    ):
+        found[f"{split}-*{PARQUET}"] = numbered
+    if shards := _numbered(folder / split, re.compile(r"(\d+)\.parquet")):
+        found[f"{split}/"] = shards
+    if len(found) > 1:
+        raise DataError(f"{folder} has {' and '.join(found)}; keep one file for each split")
+    return next(iter(found.values()), [])
 
 
-def _jsonl(path: Path, entry: Entry) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
-
-
-def _csv(path: Path, entry: Entry) -> pl.DataFrame:
-    # A column of digits is text where the entry says so: HellaSwag's labels, a text "2".
-    texts = {name: pl.String for name, kind in entry.columns.items() if kind == pl.String}
-    return pl.read_csv(path, infer_schema_length=None, schema_overrides=texts, glob=False)
-
-
-_READERS: dict[str, Callable[[Path, Entry], pl.DataFrame]] = {
-    ".parquet": _parquet,
-    ".jsonl": _jsonl,
-    ".csv": _csv,
-}
-
-
-def _unreadable(path: Path, err: BaseException) -> DataError:
-    cause = getattr(err, "strerror", None) or next(iter(str(err).strip().splitlines()), type(err).__name__)
-    return DataError(f"{path} cannot be read: {cause}")
+def _numbered(folder: Path, form: re.Pattern[str]) -> list[Path]:
+    """Files numbered from 0, all of them; the form's groups are the number and, where names say it, how many."""
+    matches = [match for path in sorted(folder.glob("*.parquet")) if (match := form.fullmatch(path.name))]
+    numbers = [int(match[1]) for match in matches]
+    count = max((max(int(match[1]) + 1, int(match[form.groups])) for match in matches), default=0)
+    if sorted(numbers) != list(range(count)):
+        raise DataError(
+            f"{folder} has {', '.join(match[0] for match in matches)}; expected all from number 0 to {count - 1}, "
+            "each once"
+        )
+    return [folder / match[0] for match in sorted(matches, key=lambda match: int(match[1]))]

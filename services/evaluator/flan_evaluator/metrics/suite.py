@@ -9,11 +9,18 @@ from flan_evaluator.metrics.accuracy import accuracy
 from flan_evaluator.metrics.answer import Answer, Score
 from flan_evaluator.metrics.bleu import bleu
 from flan_evaluator.metrics.class_f1 import class_f1
-from flan_evaluator.metrics.pearson import pearson
+from flan_evaluator.metrics.correlation import pearson, spearman
+from flan_evaluator.metrics.edit_distance import edit_distance
 from flan_evaluator.metrics.rouge import rouge
 from flan_evaluator.metrics.squad import exact_match, token_f1
 
-_SIMPLE = {"accuracy": accuracy, "bleu": bleu, "exact_match": exact_match, "pearson": pearson}
+_SIMPLE = {
+    "accuracy": accuracy,
+    "bleu": bleu,
+    "exact_match": exact_match,
+    "pearson": pearson,
+    "spearman": spearman,
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class NamedScore:
 
     metric: str
     main: bool
-    """True for exactly one: the first of the catalog's metrics (of ROUGE, rouge1)."""
+    """True for exactly one: the first of the catalog's metrics (of ROUGE rouge1, of edit distance edit_similarity)."""
     score: Score
 
 
@@ -32,8 +39,8 @@ def measure(
     """Computes every metric of a dataset.
 
     Args:
-      names: metric names of the catalog, the main one first. `rouge` gives three scores; `f1` is F1 over
-        classes for classification, else SQuAD's token F1.
+      names: metric names of the catalog, the main one first. `rouge` gives three scores, `edit_distance` two;
+        `f1` is F1 over classes for classification, else SQuAD's token F1.
       kind: how the dataset is answered.
       answers: one an example.
 
@@ -44,13 +51,15 @@ def measure(
     for name in names:
         if name == "rouge":
             scores |= rouge(answers)
+        elif name == "edit_distance":
+            scores |= edit_distance(answers)
         elif name == "f1":
             by_class = kind == example_pb2.ANSWER_KIND_CLASSIFICATION
             scores[name] = (class_f1 if by_class else token_f1)(answers)
         elif name in _SIMPLE:
             scores[name] = _SIMPLE[name](answers)
         else:
-            known = ", ".join(sorted({*_SIMPLE, "f1", "rouge"}))
+            known = ", ".join(sorted({*_SIMPLE, "edit_distance", "f1", "rouge"}))
             raise EvaluationError(f"metric {name!r} is not known to the evaluator; known: {known}")
     if not scores:
         raise EvaluationError("the dataset names no metric; its catalog entry needs at least one")

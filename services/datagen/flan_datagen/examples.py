@@ -1,0 +1,228 @@
+"""Rendered examples on request, for previews and for evaluation: no run, no window, the same keyed choices."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from flan.v1 import datagen_service_pb2 as pb
+from flan.v1 import example_pb2
+from flan_datagen import keyed
+from flan_datagen.catalog import Entry
+from flan_datagen.face import Face, drawable_faces, faces
+from flan_datagen.fit import Prompt, fit_inputs
+from flan_datagen.mixture import draw_exemplars
+from flan_datagen.pool import DEV, TEST, TRAIN, Pool, Pools
+from flan_datagen.render import Renderer, Shelf, few_shot, shots
+from flan_shared.spec import TemplatePolicy
+from flan_shared.tokenizer import Tokenizer
+
+EVERY_ROW = 2**62
+"""A cap that takes nothing away."""
+
+ANSWER_KINDS = {
+    "classification": example_pb2.ANSWER_KIND_CLASSIFICATION,
+    "multiple_choice": example_pb2.ANSWER_KIND_MULTIPLE_CHOICE,
+    "span": example_pb2.ANSWER_KIND_SPAN,
+    "free_text": example_pb2.ANSWER_KIND_FREE_TEXT,
+}
+FORMS = {
+    pb.TEMPLATE_FORM_UNSPECIFIED: "instruction",
+    pb.TEMPLATE_FORM_INSTRUCTION: "instruction",
+    pb.TEMPLATE_FORM_BARE: "bare",
+    pb.TEMPLATE_FORM_NAME: "name",
+}
+ORDERS = {
+    pb.OPTIONS_ORDER_UNSPECIFIED: "ordered",
+    pb.OPTIONS_ORDER_ORDERED: "ordered",
+    pb.OPTIONS_ORDER_SHUFFLED: "shuffled",
+    pb.OPTIONS_ORDER_NONE: "none",
+}
+_QUERIES, _EXEMPLARS = 0, 1
+"""The two shelves of a request."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """Rows of one pool, each under one face.
+
+    Attributes:
+      pool: the rows.
+      faces: what `face` counts.
+      row: position in the pool, int64[n].
+      face: int64[n].
+    """
+
+    pool: Pool
+    faces: tuple[Face, ...]
+    row: np.ndarray
+    face: np.ndarray
+
+
+def stream_examples(
+    entry: Entry, request: pb.StreamExamplesRequest, pools: Pools, tokenizer: Tokenizer | None
+) -> Iterator[example_pb2.Example]:
+    """Examples of one dataset for a request that was checked.
+
+    Raises:
+      DataError: the source has no such rows, or cannot be read.
+    """
+    policy = TemplatePolicy(
+        form=FORMS[request.form],
+        options=ORDERS[request.options],
+        per_dataset=len(entry.templates),
+        turned_around=request.turned_around or request.every_template,
+        num_shots=request.num_shots,
+    )
+    asked = (
+        _every(entry, request, policy, pools)
+        if request.every_template
+        else _drawn(entry, request, policy, pools)
+    )
+    for some in asked:
+        if len(some.row):
+            yield from _rendered(some, request, policy, pools, tokenizer)
+
+
+def _every(
+    entry: Entry, request: pb.StreamExamplesRequest, policy: TemplatePolicy, pools: Pools
+) -> Iterator[_Asked]:
+    """Some rows of every part, each with all its templates."""
+    trained = pools.train_parts(entry)
+    for part in entry.members:
+        whole = (
+            pools.train(entry, seed=request.seed, cap=EVERY_ROW, part=part.name)
+            if part.name in trained
+            else pools.test(entry)
+        )
+        pool = pools.sample(whole, seed=request.seed, num_rows=request.num_rows, part=part.name)
+        found = drawable_faces(entry, part, policy)
+        num = len(found)
+        yield _Asked(pool, found, np.repeat(np.arange(len(pool)), num), np.tile(np.arange(num), len(pool)))
+
+
+def _drawn(
+    entry: Entry, request: pb.StreamExamplesRequest, policy: TemplatePolicy, pools: Pools
+) -> Iterator[_Asked]:
+    """Some rows of the dataset, each with a template of its own draw, or all with the one that is asked for."""
+    whole = _pool(entry, request, pools)
+    pool = pools.sample(whole, seed=request.seed, num_rows=request.num_rows)
+    choice = keyed.hashes(keyed.key(request.seed, entry.id, "evaluation template"), _row_keys(pool))
+    for number, part in enumerate(entry.members):
+        rows = np.flatnonzero(pool.part_numbers == number)
+        if request.HasField("template"):
+            # Rows of a part that has not this template are asked by none.
+            chosen = [request.template] if request.template in part.templates else []
+            found = faces(entry, chosen, policy)
+        else:
+            found = drawable_faces(entry, part, policy)
+        if found:
+            face = (choice[rows] % np.uint64(len(found))).astype(np.int64)
+            yield _Asked(pool, found, rows, face)
+
+
+def _pool(entry: Entry, request: pb.StreamExamplesRequest, pools: Pools) -> Pool:
+    if request.split == DEV:
+        return pools.dev(entry)
+    if request.split == TEST:
+        return pools.test(entry)
+    return pools.train(entry, seed=request.seed, cap=EVERY_ROW)
+
+
+def _row_keys(pool: Pool) -> np.ndarray:
+    """uint64[rows]: of a row's own name, not of its place: a larger sample asks the same rows the same way."""
+    names = pool.frame.select("part", "split", "row").rows()
+    return np.array([keyed.key(0, *name) for name in names], np.uint64)
+
+
+def _rendered(
+    asked: _Asked,
+    request: pb.StreamExamplesRequest,
+    policy: TemplatePolicy,
+    pools: Pools,
+    tokenizer: Tokenizer | None,
+) -> Iterator[example_pb2.Example]:
+    entry = asked.pool.entry
+    shuffled = policy.options == "shuffled"
+    train = pools.train(entry, seed=request.seed, cap=EVERY_ROW) if policy.num_shots else asked.pool
+    renderer = Renderer(
+        [Shelf(asked.pool, asked.faces, shuffled), Shelf(train, asked.faces, shuffled)], seed=request.seed
+    )
+    keys = _row_keys(asked.pool)
+    # Any number that is the row's own, small enough for what is added to it.
+    numbers = (keys >> np.uint64(20)).astype(np.int64)[asked.row]
+    texts = renderer.render(np.full_like(asked.row, _QUERIES), asked.face, asked.row, numbers)
+    inputs, shown, counts = texts.inputs, pl.Series("texts", [], pl.String), np.zeros_like(asked.row)
+    if policy.num_shots:
+        chosen = _exemplars(asked, train, request, keys)
+        counts = np.array([len(rows) for rows in chosen], np.int64)
+        rows = np.concatenate(chosen)
+        shown = shots(
+            renderer.render(
+                np.full_like(rows, _EXEMPLARS),
+                np.repeat(asked.face, counts),
+                rows,
+                np.repeat(numbers, counts),
+            )
+        )
+        inputs = few_shot(inputs, shown, counts)
+    first_shot = np.cumsum([0, *counts])
+    taken = asked.pool.take(np.unique(asked.row))
+    by_row = dict(zip(np.unique(asked.row).tolist(), taken, strict=True))
+    for place, (row_number, text, targets) in enumerate(
+        zip(asked.row.tolist(), inputs.to_list(), texts.targets.to_list(), strict=True)
+    ):
+        row, face = by_row[row_number], asked.faces[asked.face[place]]
+        if tokenizer is not None and request.HasField("lengths"):
+            exemplars = tuple(shown[int(first_shot[place]) : int(first_shot[place + 1])])
+            values = renderer.values(_QUERIES, row_number, int(numbers[place]))
+            text = _fitted(text, Prompt(face.template, values, exemplars), tokenizer, request.lengths.inputs)
+        turned = face.template.turned_around
+        yield example_pb2.Example(
+            dataset=entry.id,
+            cluster=entry.cluster,
+            part=row["part"],
+            split=_split(entry, row, request),
+            row=row["row"],
+            template=face.index,
+            turned_around=turned,
+            inputs=text,
+            targets=targets,
+            options=() if turned else renderer.options(_QUERIES, row_number, int(numbers[place])),
+            # A template may ask for another field than the answer (translation into the other language).
+            references=row["references"] if face.template.targets == "{answer}" else [targets],
+            answer_kind=ANSWER_KINDS[entry.part(row["part"]).answer_kind],
+            metrics=entry.metrics,
+        )
+
+
+def _split(entry: Entry, row: dict, request: pb.StreamExamplesRequest) -> int:
+    if not request.every_template:
+        return request.split or TRAIN
+    return TRAIN if row["split"] in entry.part(row["part"]).splits.train else TEST
+
+
+def _exemplars(
+    asked: _Asked, train: Pool, request: pb.StreamExamplesRequest, keys: np.ndarray
+) -> list[np.ndarray]:
+    """Training rows before each query: of its own part, never the query itself."""
+    entry = train.entry
+    place = {name: i for i, name in enumerate(train.frame.select("part", "split", "row").rows())}
+    names = asked.pool.frame.select("part", "split", "row").rows()
+    queries = np.array([place.get(names[row], -1) for row in asked.row], np.int64)
+    parts = asked.pool.part_numbers[asked.row]
+    draws = keyed.hashes(keyed.key(request.seed, entry.id, "evaluation exemplar"), keys[asked.row])
+    found = np.full((len(asked.row), request.num_shots), -1, np.int64)
+    for part in np.unique(parts):
+        mine = parts == part
+        sound = train.rows_by_part[part]
+        sound = sound[~train.defective[sound]]
+        found[mine] = draw_exemplars(draws[mine], sound, request.num_shots, queries=queries[mine])
+    return [rows[rows >= 0] for rows in found]
+
+
+def _fitted(text: str, prompt: Prompt, tokenizer: Tokenizer, length: int) -> str:
+    if len(tokenizer.encode([text])[0]) < length:
+        return text
+    return tokenizer.decode(fit_inputs(prompt, tokenizer, length))
