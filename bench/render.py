@@ -31,7 +31,7 @@ def main() -> None:
         )
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="embedded")
-    parser.add_argument("--spec", default=str(files("flan_cli") / "specs" / "demo.yaml"))
+    parser.add_argument("--spec", default=str(files("flan_cli") / "specs" / "real.yaml"))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -7,6 +7,7 @@ import pytest
 
 from flan_datagen.catalog import load_catalog, options_block
 from flan_datagen.sources import FolderSource
+from flan_shared.errors import DataError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 CLUSTERS = {"nli", "paraphrase", "sentiment", "commonsense", "coreference"}
@@ -140,9 +141,9 @@ def test_yelp_reviews_are_unescaped(stored, review):
     assert (row["review"], row["answer"], row["defect"]) == (review, "positive", None)
 
 
-def test_yelp_labels_counted_from_one_are_a_defect():
-    _, row = adapt("yelp_polarity", {"text": "Bad.", "label": 1}, {"text": "Good.", "label": 2})
-    assert row["defect"] == "label 2 is not one of 0 to 1 (negative, positive)"
+def test_yelp_labels_counted_from_one_are_refused():
+    with pytest.raises(DataError, match="the labels are 1 to 2; expected 0"):
+        adapt("yelp_polarity", {"text": "Bad.", "label": 1}, {"text": "Good.", "label": 2})
 
 
 def copa(question: str) -> dict:
