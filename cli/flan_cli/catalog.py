@@ -142,20 +142,24 @@ def _source(info: pb.DatasetInfo) -> str:
 
 
 def _print_datasets(datasets: Sequence[pb.DatasetInfo]) -> None:
-    table = _table("dataset", "cluster", "parts", "answer", "metrics", "licence", "commercial use", "here")
+    table = _table("dataset", "cluster", "answer", "metrics")
     table.add_column("templates", justify="right", no_wrap=True)
+    for name in ("here", "commercial use"):
+        table.add_column(name, no_wrap=True)
+    for name in ("parts", "licence"):
+        table.add_column(name, overflow="fold")
     for info in datasets:
         turned = sum(template.turned_around for template in info.templates)
         table.add_row(
             info.id,
             info.cluster,
-            ", ".join(part.name for part in info.parts if part.name) or "-",
-            _kind(info.answer_kind),
+            _kind(info.answer_kind).replace("_", " "),
             ", ".join(info.metrics),
-            info.licence,
-            _COMMERCIAL[info.commercial_use],
-            "yes" if info.available else "no",
             f"{info.num_templates - turned} + {turned}",
+            "yes" if info.available else "no",
+            _COMMERCIAL[info.commercial_use],
+            ", ".join(part.name for part in info.parts if part.name) or "-",
+            info.licence,
         )
     console = _console()
     console.print(table)

@@ -239,7 +239,13 @@ class Pools:
             adapted = entry.adapt(rows, part, labels=labels)
             if self.source.digest(entry, part, split) != before:
                 raise DataError(f"{split} of dataset {entry.id!r} changed while it was read; start again")
-            frame = adapted.with_columns(part=pl.lit(part), split=pl.lit(split))
+            # A field that only other parts have is null here, so that rows of any parts stand in one frame.
+            absent = [name for name in entry.fields if name not in adapted.columns]
+            frame = adapted.with_columns(
+                *(pl.lit(None, pl.String).alias(name) for name in absent),
+                part=pl.lit(part),
+                split=pl.lit(split),
+            )
             self._source_rows[where] = rows.height
             self._adapted[where] = frame, before
         return self._adapted[where][0]
