@@ -10,7 +10,7 @@ from flan.v1 import datagen_service_pb2 as pb
 from flan.v1 import example_pb2
 from flan_datagen import keyed
 from flan_datagen.catalog import Entry
-from flan_datagen.face import Face, drawable_faces, faces
+from flan_datagen.face import Faces
 from flan_datagen.fit import Prompt, fit_inputs
 from flan_datagen.mixture import draw_exemplars
 from flan_datagen.pool import DEV, TEST, TRAIN, Pool, Pools
@@ -49,13 +49,13 @@ class _Asked:
 
     Attributes:
       pool: the rows.
-      faces: what `face` counts.
+      faces: of its rows.
       row: position in the pool, int64[n].
-      face: int64[n].
+      face: which of them all, int64[n].
     """
 
     pool: Pool
-    faces: tuple[Face, ...]
+    faces: Faces
     row: np.ndarray
     face: np.ndarray
 
@@ -97,9 +97,9 @@ def _every(
             else pools.test(entry)
         )
         pool = pools.sample(whole, seed=request.seed, num_rows=request.num_rows, part=part.name)
-        found = drawable_faces(entry, part, policy)
-        num = len(found)
-        yield _Asked(pool, found, np.repeat(np.arange(len(pool)), num), np.tile(np.arange(num), len(pool)))
+        if len(pool):
+            faces = Faces.of(pool, policy)
+            yield _Asked(pool, faces, *faces.each(np.arange(len(pool))))
 
 
 def _drawn(
@@ -108,18 +108,13 @@ def _drawn(
     """Some rows of the dataset, each with a template of its own draw, or all with the one that is asked for."""
     whole = _pool(entry, request, pools)
     pool = pools.sample(whole, seed=request.seed, num_rows=request.num_rows)
-    choice = keyed.hashes(keyed.key(request.seed, entry.id, "evaluation template"), _row_keys(pool))
-    for number, part in enumerate(entry.members):
-        rows = np.flatnonzero(pool.part_numbers == number)
-        if request.HasField("template"):
-            # Rows of a part that has not this template are asked by none.
-            chosen = [request.template] if request.template in part.templates else []
-            found = faces(entry, chosen, policy)
-        else:
-            found = drawable_faces(entry, part, policy)
-        if found:
-            face = (choice[rows] % np.uint64(len(found))).astype(np.int64)
-            yield _Asked(pool, found, rows, face)
+    if not len(pool):
+        return
+    faces = Faces.of(pool, policy, template=request.template if request.HasField("template") else None)
+    # Rows of a part that has not the template are asked by none.
+    rows = np.flatnonzero(faces.count)
+    choices = keyed.hashes(keyed.key(request.seed, entry.id, "evaluation template"), _row_keys(pool)[rows])
+    yield _Asked(pool, faces, rows, faces.draw(rows, choices))
 
 
 def _pool(entry: Entry, request: pb.StreamExamplesRequest, pools: Pools) -> Pool:
@@ -147,7 +142,8 @@ def _rendered(
     shuffled = policy.options == "shuffled"
     train = pools.train(entry, seed=request.seed, cap=EVERY_ROW) if policy.num_shots else asked.pool
     renderer = Renderer(
-        [Shelf(asked.pool, asked.faces, shuffled), Shelf(train, asked.faces, shuffled)], seed=request.seed
+        [Shelf(asked.pool, asked.faces.all, shuffled), Shelf(train, asked.faces.all, shuffled)],
+        seed=request.seed,
     )
     keys = _row_keys(asked.pool)
     # Any number that is the row's own, small enough for what is added to it.
@@ -173,7 +169,7 @@ def _rendered(
     for place, (row_number, text, targets) in enumerate(
         zip(asked.row.tolist(), inputs.to_list(), texts.targets.to_list(), strict=True)
     ):
-        row, face = by_row[row_number], asked.faces[asked.face[place]]
+        row, face = by_row[row_number], asked.faces.all[asked.face[place]]
         if tokenizer is not None and request.HasField("lengths"):
             exemplars = tuple(shown[int(first_shot[place]) : int(first_shot[place + 1])])
             values = renderer.values(_QUERIES, row_number, int(numbers[place]))

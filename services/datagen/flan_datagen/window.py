@@ -10,7 +10,7 @@ import polars as pl
 from flan_datagen import keyed
 from flan_datagen.catalog import Entry
 from flan_datagen.digest import source_digest
-from flan_datagen.face import Face, drawable_faces
+from flan_datagen.face import Faces, drawable_faces, together
 from flan_datagen.fit import Prompt, fit_inputs, with_eos
 from flan_datagen.mixture import Draws, Mixture, Stream, draw_exemplars
 from flan_datagen.pack import deal, pack
@@ -66,13 +66,11 @@ class InHand:
 
 @dataclasses.dataclass(frozen=True)
 class _Shelved:
-    """A unit with its pool, and where the faces of each part stand on its shelf."""
+    """A unit with its pool and the faces of its rows."""
 
     unit: Unit
     pool: Pool
-    faces: tuple[Face, ...]
-    first: np.ndarray
-    count: np.ndarray
+    faces: Faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +116,9 @@ class WindowMaker:
         # What hangs on a draw's row, for the rows of all pools end to end.
         self._first_row = np.cumsum([0, *(len(s.pool) for s in self._shelved)])[:-1]
         self._defects = np.concatenate([s.pool.defective for s in self._shelved])
-        self._first_face = np.concatenate([s.first[s.pool.part_numbers] for s in self._shelved])
-        self._face_count = np.concatenate([s.count[s.pool.part_numbers] for s in self._shelved])
+        self._faces = together([s.faces for s in self._shelved])
         self._renderer = Renderer(
-            [Shelf(s.pool, s.faces, s.unit.policy.options == "shuffled") for s in self._shelved],
+            [Shelf(s.pool, s.faces.all, s.unit.policy.options == "shuffled") for s in self._shelved],
             seed=spec.seed,
         )
         self._mixture = Mixture(
@@ -208,9 +205,7 @@ class WindowMaker:
             raise
 
     def _ask(self, draws: Draws) -> _Asked:
-        rows = self._first_row[draws.stream] + draws.row
-        count = self._face_count[rows].astype(np.uint64)
-        face = self._first_face[rows] + (draws.choice % count).astype(np.int64)
+        face = self._faces.draw(self._first_row[draws.stream] + draws.row, draws.choice)
         exemplars: list[np.ndarray] = []
         if any(shelved.unit.policy.num_shots for shelved in self._shelved):
             exemplars = self._all_exemplars(draws)
@@ -278,7 +273,7 @@ class WindowMaker:
             int(column[place]) for column in (asked.draws.stream, asked.draws.row, asked.draws.number)
         )
         prompt = Prompt(
-            self._shelved[stream].faces[asked.face[place]].template,
+            self._shelved[stream].faces.all[asked.face[place]].template,
             self._renderer.values(stream, row, number),
             tuple(asked.shots[asked.first_shot[place] : asked.first_shot[place + 1]]),
         )
@@ -377,11 +372,7 @@ def check_lengths(spec: RunSpec, entries: Sequence[Entry], tokenizer: Tokenizer)
 
 def _shelve(unit: Unit, spec: RunSpec, pools: Pools) -> _Shelved:
     pool = pools.train(unit.entry, seed=spec.seed, cap=spec.mixture.cap, part=unit.part)
-    by_part = [drawable_faces(unit.entry, part, unit.policy) for part in unit.entry.members]
-    # Parts that share their templates share the faces, too.
-    faces = tuple(dict.fromkeys(face for found in by_part for face in found))
-    first = np.array([faces.index(found[0]) for found in by_part], np.int64)
-    return _Shelved(unit, pool, faces, first, np.array([len(found) for found in by_part], np.int64))
+    return _Shelved(unit, pool, Faces.of(pool, unit.policy))
 
 
 def _within(counts: np.ndarray) -> np.ndarray:

@@ -74,7 +74,8 @@ class ExampleSource:
           ExamplesError: datagen is away for too long, or fails.
           StoppingError: `stop` was called.
         """
-        (cluster,) = (name for name, datasets in spec.heldout.items() if dataset in datasets)
+        # A dataset that the spec does not hold out is asked as the spec asks clusters it says nothing about.
+        cluster = next((name for name, datasets in spec.heldout.items() if dataset in datasets), "")
         policy = spec.templates.of(cluster)
         request = datagen_service_pb2.StreamExamplesRequest(
             datasets=[dataset],
