@@ -115,3 +115,24 @@ def test_wsc273_pronoun_that_is_elsewhere_is_a_defect():
 def test_wsc273_is_for_evaluation_only():
     splits = load_catalog()["wsc"].part("wsc273").splits
     assert (splits.train, splits.dev, splits.test) == ((), (), ("test",))
+
+
+def test_a_name_inside_another_word_stays_a_name():
+    text = "Ann planned a party for Sue, and she was glad."
+    (row,) = adapt(
+        "wsc",
+        [
+            {
+                "text": text,
+                "pronoun": "she",
+                "pronoun_loc": text.index("she"),
+                "quote": "she was glad",
+                "quote_loc": text.index("she"),
+                "options": ["Ann", "Sue"],
+                "label": 0,
+                "source": "",
+            }
+        ],
+        "wsc273",
+    )
+    assert row["options"] == ["Ann was glad.", "Sue was glad."]

@@ -201,12 +201,19 @@ GOOD_VERDICT = r"will go there again|was worth|should not stay away|can only tel
 
 
 def test_visits_are_praised_or_not():
-    mixed = 0
+    mixed = framed = 0
     for row in rows("yelp_polarity"):
         text = row["text"].replace("\\n\\n", " ").replace('\\""', "").replace(". I call it", "; I call it")
         text = re.sub(r"calls the \w+ \w+; I call", "I call", text)
         verdict = [bool(re.search(words, text)) for words in (BAD_VERDICT, GOOD_VERDICT)]
         said = re.split(r"(?<=\.) ", text)[1:]
+        if own := [one for one in said if re.match("(Today I write|I tell you|I will say): ", one)]:
+            (other,) = set(said) - set(own)
+            assert re.match(r"(Last year I wrote|\w+ told me|\w+ will say): ", other), row
+            moods = [side(one, BAD_VISIT, GOOD_VISIT) for one in (*own, other)]
+            assert moods == [row["label"], 1 - row["label"]], row
+            framed += 1
+            continue
         if any(verdict):
             said.pop()
         moods = [side(one, BAD_VISIT, GOOD_VISIT) for one in said]
@@ -215,7 +222,7 @@ def test_visits_are_praised_or_not():
             mixed += len(set(moods)) > 1
         else:
             assert set(moods) == {row["label"]}, row
-    assert 0.28 < mixed / (TRAIN_ROWS + OTHER_ROWS) < 0.39
+    assert all(0.2 < number / (TRAIN_ROWS + OTHER_ROWS) < 0.3 for number in (mixed, framed))
 
 
 # --- pronouns --------------------------------------------------------------------------------------------

@@ -149,6 +149,29 @@ def test_targets_are_cut_at_the_end_and_keep_eos(data_folder, tokenizer):
     assert counts(window)[2] == 0
 
 
+def test_what_did_not_fit_is_counted_by_dataset(tmp_path, tokenizer):
+    folders.write_all(tmp_path)
+    rows = folders.rows("boolq", 60)
+    for row in rows[::2]:
+        row["passage"] = row["passage"] + " The market is far from the harbour and the tower." * 20
+    folders.write(tmp_path, "boolq", "train", rows)
+    spec = pinned(tokenizer, {"lengths.targets": "12", "templates.turned_around": "false"})
+    window = window_maker(spec, tmp_path, tokenizer).make(0)
+    tallies = window.tallies
+    assert 0 < tallies["boolq"]["shortened"] < tallies["boolq"]["examples"]
+    assert not tallies["sst2"]["shortened"]
+    assert tallies["e2e_nlg"]["cut"]
+    assert not tallies["sst2"]["cut"]
+    for count, total in (
+        ("examples", window.num_examples),
+        ("quarantined", 0),
+        ("dropped", 0),
+    ):
+        assert sum(tally[count] for tally in tallies.values()) == total
+    num_tokens = sum(tally["input_tokens"] + tally["target_tokens"] for tally in tallies.values())
+    assert num_tokens == window.num_tokens
+
+
 def test_exemplars_stand_before_the_query_and_go_first_when_it_is_long(data_folder, tokenizer):
     entry = load_catalog()["sst2"]
     rows = Pools(open_source(str(data_folder))).train(entry, seed=0, cap=10**6).frame.to_dicts()

@@ -79,7 +79,8 @@ def _in_place(index: int) -> pl.Expr:
     name = pl.col("options").list.get(index, null_on_oob=True).str.strip_chars()
     head, tail = name.str.slice(0, 1), name.str.slice(1)
     small = head.str.to_lowercase() + tail
-    is_common = name.str.contains(_LOWERED) | pl.col("text").str.contains(small, literal=True)
+    # Whole words: "Ann" is no common name because the text has "planned".
+    is_common = name.str.contains(_LOWERED) | _words(pl.col("text")).str.contains(_words(small), literal=True)
     begins_small = pl.col("_seen").str.contains(r"^\p{Ll}")
     name = (
         pl.when(~begins_small)
@@ -91,3 +92,8 @@ def _in_place(index: int) -> pl.Expr:
     # "her" is also an object; an owner is followed by what is owned.
     owns = pl.col("_seen").str.contains(_POSSESSIVE) & pl.col("_after").str.contains(r"^\s+[\p{L}\p{N}]")
     return pl.when(owns & ~name.str.contains(r"['’]s?$")).then(name + "'s").otherwise(name)
+
+
+def _words(text: pl.Expr) -> pl.Expr:
+    """The words of a text with one space before and after each."""
+    return " " + text.str.replace_all(r"[^\p{L}\p{N}'’-]+", " ").str.strip_chars() + " "

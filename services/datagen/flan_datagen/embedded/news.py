@@ -1,6 +1,7 @@
 """News items by topic: a headline and a sentence, about the same towns and people whatever the topic.
 
-Topics are numbered as the labels of AG News: 0 world, 1 sports, 2 business, 3 science and technology.
+Topics are numbered as the labels of AG News: 0 world, 1 sports, 2 business, 3 science and technology. An item may
+mention another topic in passing: what happened decides, not what went on beside it or who heard of it.
 """
 
 from flan_datagen.embedded import world
@@ -62,6 +63,97 @@ _SENTENCES = (
         "The internet service will start in {other} on {day}.",
     ),
 )
+_EVENTS = (
+    (
+        "{town} elects a new parliament",
+        "{town} signs a peace treaty",
+        "{town} closes its border",
+        "{town} loses its minister",
+        "{town} opens talks with rebels",
+    ),
+    (
+        "{town} wins the cup",
+        "{town} signs a new striker",
+        "{town} loses the final",
+        "{town} opens the season with a draw",
+        "{town} finds a new coach",
+    ),
+    (
+        "{town} sells its bank",
+        "{town} raises oil prices",
+        "{town} closes its factory",
+        "{town} opens a stock market",
+        "{town} wins new investors",
+    ),
+    (
+        "{town} launches a satellite",
+        "{town} finds a new planet",
+        "{town} opens a computer laboratory",
+        "{town} loses a space probe",
+        "{town} raises the speed of the internet",
+    ),
+)
+"""All begin alike and share their verbs: side by side, only the place in the sentence tells which one is the news."""
+_BESIDE = (
+    *("{event} while {other}", "{event} on the day that {other}", "{event} just after {other}"),
+    *("While {other}, {event}", "On the day that {other}, {event}", "Just after {other}, {event}"),
+)
+_REACTIONS = (
+    "It was a surprise to many people in {town} on {day}.",
+    "Nobody in {other} had expected this on {day}.",
+    "{name} was the first to hear of it on {day}.",
+    "The people of {town} talked of nothing else on {day}.",
+)
+_PASSING = (
+    (
+        "Minister {name} heard of it in the parliament of {town} on {day}.",
+        "Soldiers in {town} read about it in their tents on {day}.",
+        "President {name} was told of it at the border on {day}.",
+    ),
+    (
+        "Coach {name} heard of it in the stadium of {town} on {day}.",
+        "The players of {town} read about it after the match on {day}.",
+        "Striker {name} was told of it in the second half on {day}.",
+    ),
+    (
+        "Banker {name} heard of it in the stock market of {town} on {day}.",
+        "Investors in {town} read about it at the bank on {day}.",
+        "The head of an oil company was told of it in {town} on {day}.",
+    ),
+    (
+        "Engineer {name} heard of it in a laboratory in {town} on {day}.",
+        "Scientists in {town} read about it at their computers on {day}.",
+        "Researcher {name} was told of it over the internet on {day}.",
+    ),
+)
+"""Somebody of a topic hears of news of another one."""
+
+
+def item(draw: Draw, topic: int) -> tuple[str, str]:
+    """A headline and a sentence; one out of three is plain, most of the others name a second topic in passing."""
+    other = draw.other(range(4), topic)
+    shape = draw.below(12)
+    if shape < 4:
+        return headline(draw, topic), report(draw, topic)
+    if shape < 6:
+        title = headline(draw, topic)
+        return title, _passing(draw, other, title)
+    if shape < 8:
+        title = _event(draw, topic, draw.pick(world.TOWNS))
+        return title, _passing(draw, other, title)
+    one, two = draw.several(world.TOWNS, 2)
+    events = {"event": _event(draw, topic, one), "other": _event(draw, other, two)}
+    return draw.pick(_BESIDE).format(**events), draw.pick(_REACTIONS).format(**_names(draw))
+
+
+def _event(draw: Draw, topic: int, town: str) -> str:
+    return draw.pick(_EVENTS[topic]).format(town=town)
+
+
+def _passing(draw: Draw, topic: int, title: str) -> str:
+    """Nobody who is named in the headline, who would be of two topics."""
+    name = draw.other(world.SURNAMES, *title.split())
+    return draw.pick(_PASSING[topic]).format(**(_names(draw) | {"name": name}))
 
 
 def headline(draw: Draw, topic: int) -> str:

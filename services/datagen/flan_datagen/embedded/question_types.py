@@ -1,7 +1,8 @@
 """TREC: what kind of thing a question asks for.
 
 All classes ask about the same towns, clubs, machines and books, and begin with the same words; now and then the
-question word alone tells, as in the real set.
+question word alone tells, as in the real set. In one out of five the words of two classes stand together, and only
+their place tells: "the home town of the leader" is a place, "the leader of the home town" a person.
 """
 
 from collections.abc import Iterator
@@ -244,15 +245,70 @@ _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
         "period": ("What is the age of the person who leads {x}?", "How long does it take to read {b}?"),
     },
 }
+_CHAINS = (
+    *("What is the name of the {} of the {} of {x}?", "Name the {} of the {} of {x}."),
+    *("What do you call the {} of the {} of {x}?", "Which is the {} of the {} of {x}?"),
+)
+"""The first noun is what is asked for."""
+_NOUNS = (
+    (("HUM", "ind", "leader"), ("LOC", "city", "home town")),
+    (("HUM", "ind", "founder"), ("LOC", "country", "home country")),
+    (("HUM", "ind", "singer"), ("ENTY", "cremat", "favourite song")),
+    (("HUM", "ind", "owner"), ("ENTY", "animal", "oldest animal")),
+    (("LOC", "country", "country"), ("ENTY", "lang", "language")),
+    (("LOC", "other", "favourite place"), ("ENTY", "food", "best food")),
+)
+"""Either may be the first one."""
+_PAIRED = (
+    "You told me {known}, now tell me {asked}.",
+    "Now tell me {asked}, you told me {known}.",
+    "I do not ask {known}, I ask {asked}.",
+    "I ask {asked}, I do not ask {known}.",
+    "What I know is {known}, what I want to know is {asked}.",
+    "What I want to know is {asked}, what I know is {known}.",
+)
+_CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
+    "ABBR": {
+        "exp": ("which words stand behind {s}", "what name was cut down to {s}"),
+        "abb": ("which letters stand for {z}", "what short form there is for {z}"),
+    },
+    "ENTY": {
+        "animal": ("which animal guards {x}",),
+        "food": ("what food they eat in {t}",),
+        "lang": ("which language they speak in {t}",),
+        "color": ("what colour they painted {x}",),
+    },
+    "DESC": {
+        "manner": ("how they built {t}", "how to find a way into {x}"),
+        "reason": ("why they closed {x}", "why people left {t}"),
+        "desc": ("what happens in {b}",),
+    },
+    "HUM": {"ind": ("who leads {x}", "who wrote {b}", "which king ruled {t}", "what woman founded {x}")},
+    "LOC": {
+        "other": ("where they built {x}", "where to find {t}", "which street leads to {x}"),
+        "city": ("in which town they founded {x}",),
+    },
+    "NUM": {
+        "count": ("how many people know {x}", "what number of people left {t}"),
+        "date": ("when they founded {x}", "in which year they built {t}"),
+        "dist": ("how far it is to {t}",),
+    },
+}
+"""They end in a name, so that what comes after is no sign of the class."""
 
 
 def trec(turn: Turn) -> Iterator[Row]:
     """Cases: the coarse classes."""
     draw = turn.draw
     coarse = COARSE[turn.case]
-    forms = [(fine, form) for fine, found in _FORMS[coarse].items() for form in found]
+    forms = _all_of(_FORMS, coarse)
 
     def make() -> tuple[str, str]:
+        form_of = draw.below(12)
+        if form_of < 2:
+            return _paired(draw, coarse)
+        if form_of == 2 and coarse in ("HUM", "LOC", "ENTY"):
+            return _chained(draw, coarse)
         fine, form = draw.pick(forms)
         return fine, _filled(draw, form)
 
@@ -260,11 +316,33 @@ def trec(turn: Turn) -> Iterator[Row]:
     yield {"text": text, "coarse_label": turn.case, "fine_label": FINE.index(f"{coarse}:{fine}")}
 
 
+def _all_of(forms: dict[str, dict[str, tuple[str, ...]]], coarse: str) -> list[tuple[str, str]]:
+    """A class's forms, each with its fine class."""
+    return [(fine, form) for fine, found in forms[coarse].items() for form in found]
+
+
+def _paired(draw: Draw, coarse: str) -> tuple[str, str]:
+    """A request beside another one that is not made."""
+    fine, asked = draw.pick(_all_of(_CLAUSES, coarse))
+    _, known = draw.pick(_all_of(_CLAUSES, draw.other(COARSE, coarse)))
+    clauses = {"asked": _named(draw, asked), "known": _named(draw, known)}
+    return fine, draw.pick(_PAIRED).format(**clauses)
+
+
+def _chained(draw: Draw, coarse: str) -> tuple[str, str]:
+    """A noun of the class that belongs to a noun of another one."""
+    pair = draw.pick([pair for pair in _NOUNS if coarse in (pair[0][0], pair[1][0])])
+    first, second = pair if pair[0][0] == coarse else pair[::-1]
+    return first[1], _named(draw, draw.pick(_CHAINS).format(first[2], second[2], x="{x}"))
+
+
 def _filled(draw: Draw, form: str) -> str:
+    return capital(_named(draw, form))
+
+
+def _named(draw: Draw, form: str) -> str:
     club, short = draw.pick(tuple(_CLUBS.items()))
     machine, town, book = draw.pick(INVENTIONS), draw.pick(world.TOWNS), draw.pick(TITLES)
     named = f"the {draw.pick((club, short))}"
     words = (f"the {club}", f"the {club}", f"the name {town}", f"the word {machine}", f"the title {book}")
-    return capital(
-        form.format(x=named, s=short, t=town, i=machine, b=book, a=f"a {machine}", z=draw.pick(words))
-    )
+    return form.format(x=named, s=short, t=town, i=machine, b=book, a=f"a {machine}", z=draw.pick(words))

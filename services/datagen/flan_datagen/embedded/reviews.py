@@ -81,19 +81,53 @@ def opinion(draw: Draw, mood: int, aspect: str) -> str:
 
 
 def remark(draw: Draw, mood: int) -> str:
-    """A phrase without a full stop, in small letters."""
+    """A phrase without a full stop, in small letters.
+
+    Most have words of both moods. In the last group neighbouring words are as frequent in either mood: only what
+    is denied, compared, said by others or put last tells.
+    """
     first, second = draw.several(words(mood), 2)
     (one, two), part = draw.several(ASPECTS, 2), draw.pick(_PARTS)
     against = draw.pick(words(1 - mood))
     kind = draw.pick(("film", "comedy", "drama", "book", "play", "show"))
-    forms = (
+    person = draw.pick(world.PEOPLE).lower()
+    alone = (
         f"a {first} and {second} {kind}",
         f"the {one} is {first} and the {two} is {second}",
         f"a {kind} with a {first} {part}",
         f"this {kind} is {first} from start to end",
         f"the {one} of this {kind} is {first}",
-        f"not a {against} {kind} , but a {first} one",
-        f"far from {against} , the {one} is {first}",
         f"a {first} {part} makes this a {second} {kind}",
     )
-    return draw.pick(forms)
+    beside = (
+        f"not a {against} {kind} , but a {first} one",
+        f"far from {against} , the {one} is {first}",
+        f"the {one} is never {against} and the {two} is {first}",
+        f"{person} feared a {against} {kind} and got a {first} one"
+        if mood
+        else f"{person} hoped for a {against} {kind} and got a {first} one",
+        f"the {one} could be {against} and is {first}",
+    )
+    bound = (
+        (
+            f"the {one} is {against} , all in all the {kind} is {first}",
+            f"all in all the {kind} is {first} , the {one} is {against}",
+        ),
+        (f"more of a {first} {kind} than a {against} one", f"less of a {against} {kind} than a {first} one"),
+        (
+            f"for {person} the {one} is {against} , for me the {one} is {first}",
+            f"for me the {one} is {first} , for {person} the {one} is {against}",
+        ),
+        (
+            f"nobody can say that the {one} of this {kind} is {against}",
+            f"everybody can say that the {one} of this {kind} is {first}",
+        ),
+        (
+            f"it is wrong to call the {one} or the {two} {against}",
+            f"it is right to call the {one} or the {two} {first}",
+        ),
+    )
+    group = draw.below(8)
+    if group < 2:
+        return draw.pick(alone)
+    return draw.pick(beside) if group < 6 else draw.pick(draw.pick(bound))

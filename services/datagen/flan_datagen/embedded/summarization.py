@@ -18,7 +18,7 @@ from flan_datagen.embedded.rows import Dataset, Row, Turn
 def _ag_news(turn: Turn) -> Iterator[Row]:
     draw = turn.draw
     # The Hub's text is the headline and the item in one line.
-    text = draw.owned(lambda: f"{news.headline(draw, turn.case)} {news.report(draw, turn.case)}", str)
+    text = draw.owned(lambda: " ".join(news.item(draw, turn.case)), str)
     yield {"text": text, "label": turn.case}
 
 

@@ -1,7 +1,8 @@
 """Yelp: reviews of places where something is sold or served.
 
-A review says what happened, mostly in words that both moods use. One out of three is mixed: something was not as
-all the rest, but the verdict at the end tells what the guest thinks.
+A review says what happened, mostly in words that both moods use. One out of four is mixed: something was not as
+all the rest, but the verdict at the end tells what the guest thinks. Another one out of four has one sentence of
+either mood, and only who says it, or when, tells which is the guest's own.
 """
 
 from collections.abc import Iterator
@@ -84,6 +85,14 @@ _VERDICTS: tuple[_Pair, ...] = (
     ("One star is too many.", "Five stars are too few."),
     ("We left and were not happy.", "We left and were happy."),
 )
+# What does not count and what counts; in either order, so that no word stands beside one mood only.
+_FRAMES = (
+    ("Last year I wrote: {}", "Today I write: {}"),
+    ("{p} told me: {}", "I tell you: {}"),
+    ("{p} will say: {}", "I will say: {}"),
+)
+_QUOTES = _SERVICE[-1]
+"""Two sentences, which no frame holds together."""
 _TURNS = ("All the same, {}", "But {}", "Still, {}", "In the end, {}")
 
 
@@ -111,19 +120,28 @@ def _review(draw: Draw, mood: int) -> str:
         words = {"word": draw.pick(reviews.words(side)), "against": draw.pick(reviews.words(1 - side))}
         return text.format_map(slots | words | {"part": draw.pick(parts)})
 
-    mixed = draw.chance(1 / 3)
+    opening = capital(draw.pick(_OPENINGS).format_map(slots))
+    shape = draw.below(4)
+    if shape == 0:
+        other, own_one = draw.several([pair for pair in (*own, *_SERVICE) if pair is not _QUOTES], 2)
+        against, said = draw.pick(_FRAMES)
+        framed = [
+            against.format(fill(other[1 - mood], 1 - mood), p=p),
+            said.format(fill(own_one[mood], mood)),
+        ]
+        return " ".join((opening, *draw.shuffled(framed)))
     told = draw.several((*own, *own, *_SERVICE), draw.between(2, 3))
     while len(set(told)) < len(told):
         told = draw.several((*own, *own, *_SERVICE), len(told))
+    mixed = shape == 1
     sides = [mood] * len(told)
     if mixed:
         sides[0] = 1 - mood
-    said = [fill(pair[side], side) for pair, side in zip(told, sides, strict=True)]
-    said = draw.shuffled(said)
+    said = draw.shuffled([fill(pair[side], side) for pair, side in zip(told, sides, strict=True)])
     verdict = draw.pick(_VERDICTS)[mood]
     if mixed:
         first = verdict if verdict.startswith("I ") else verdict[0].lower() + verdict[1:]
         said.append(draw.pick(_TURNS).format(first))
     elif draw.chance(0.5):
         said.append(verdict)
-    return " ".join((capital(draw.pick(_OPENINGS).format_map(slots)), *said))
+    return " ".join((opening, *said))
