@@ -121,18 +121,13 @@ def test_a_name_inside_another_word_stays_a_name():
     text = "Ann planned a party for Sue, and she was glad."
     (row,) = adapt(
         "wsc",
-        [
-            {
-                "text": text,
-                "pronoun": "she",
-                "pronoun_loc": text.index("she"),
-                "quote": "she was glad",
-                "quote_loc": text.index("she"),
-                "options": ["Ann", "Sue"],
-                "label": 0,
-                "source": "",
-            }
-        ],
-        "wsc273",
+        {
+            "text": text,
+            "pronoun": "she",
+            "pronoun_loc": text.index("she"),
+            "options": ["Ann", "Sue"],
+            "label": 0,
+        },
+        part="wsc273",
     )
     assert row["options"] == ["Ann was glad.", "Sue was glad."]

@@ -46,9 +46,8 @@ def test_texts_of_a_test_are_new(dataset):
 
 # --- remarks ---------------------------------------------------------------------------------------------
 
-GOOD = "good great lovely funny warm clever bright charming fresh wonderful thrilling beautiful".split()
-BAD = "bad horrible boring weak cold silly dull noisy stale terrible slow messy".split()
-ANY = "|".join(GOOD + BAD)
+GOOD = r"good|great|lovely|funny|warm|clever|bright|charming|fresh|wonderful|thrilling|beautiful"
+ANY = rf"{GOOD}|bad|horrible|boring|weak|cold|silly|dull|noisy|stale|terrible|slow|messy"
 COUNTS = (
     rf"all in all the \w+ is (?P<said>{ANY})\b",
     rf"for me the [\w ]+ is (?P<said>{ANY})\b",
@@ -65,7 +64,12 @@ COUNTS = (
     rf"could be (?:{ANY}) and is (?P<said>{ANY})$",
 )
 """Where words of both moods may stand: the one that counts."""
-LAST_FORM_OF_PLACE = 8
+NUM_PLACED = 8
+"""The first of these: without its place the same words would mean the other mood."""
+
+
+def praises(word: str) -> bool:
+    return word in GOOD.split("|")
 
 
 def test_remarks_praise_or_blame():
@@ -73,13 +77,13 @@ def test_remarks_praise_or_blame():
     for sentence, label in rows("sst2"):
         text = sentence.removesuffix(" ")
         found = [(number, hit) for number, form in enumerate(COUNTS) if (hit := re.search(form, text))]
-        moods = {word in GOOD for word in re.findall(rf"\b(?:{ANY})\b", text)}
+        moods = {praises(word) for word in re.findall(rf"\b(?:{ANY})\b", text)}
         mixed += len(moods) == 2
         if found:
             ((number, hit),) = found
             groups = hit.groupdict()
-            mood = groups["said"] in GOOD if groups.get("said") else groups["denied"] not in GOOD
-            placed += number < LAST_FORM_OF_PLACE
+            mood = praises(groups["said"]) if groups.get("said") else not praises(groups["denied"])
+            placed += number < NUM_PLACED
         else:
             (mood,) = moods
         assert mood == label, text
@@ -97,7 +101,10 @@ TOPICS = (
     r"planet|computer|[Pp]robe|software|Study|researchers|chip|satellite|internet",
 )
 """Words of what happens, by topic."""
-HEARD = r"(?<!^)\b(\w+ \w+|The \w+ of \w+|\w+ in \w+|The head of an oil company) (heard of|read about|was told of) it\b.*"
+HEARD = (
+    r"(?<!^)\b(\w+ \w+|The \w+ of \w+|\w+ in \w+|The head of an oil company) "
+    r"(heard of|read about|was told of) it\b.*"
+)
 BESIDE = (
     r"^(?:While|On the day that|Just after) [^,]*, ",
     r" (?:while|on the day that|just after) .*?(?= (?:It was|Nobody|\w+ was the first|The people)\b|$)",
@@ -114,4 +121,4 @@ def test_news_are_of_the_topic_of_what_happened():
         assert [topic for topic, words in enumerate(TOPICS) if re.search(words, news)] == [label], text
     total = TRAIN_ROWS + 2 * OTHER_ROWS
     assert 0.28 < passing / total < 0.38
-    assert 0.28 < beside / total < 0.38
+    assert 0.36 < beside / total < 0.47

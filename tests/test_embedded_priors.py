@@ -76,11 +76,17 @@ PRIORS = {
     "wsc": nothing("text", chance=1 / 2, why="either name may be asked about"),
     "wsc/wsc273": nothing(*OPTIONS, chance=1 / 2, why="either name may be meant"),
     "imdb": Prior(("review",), 0.97, "words of praise and blame make the mood; only the denied ones mislead"),
-    "yelp_polarity": Prior(("review",), 1.0, "words of praise and blame make the mood"),
-    "sentiment140": Prior(("tweet",), 1.0, "words of praise and blame make the mood"),
-    "sst2": Prior(("sentence",), 1.0, "words of praise and blame make the mood"),
-    "ag_news": Prior(("text",), 1.0, "its words are the topic"),
-    "trec": Prior(("question",), 1.0, "the question word, often alone, says what is asked for"),
+    "yelp_polarity": Prior(
+        ("review",), 0.93, "one out of four tells of both moods, and only who says it or when decides", 0.8
+    ),
+    "sentiment140": Prior(("tweet",), 0.98, "words of praise and blame make the mood; few are denied"),
+    "sst2": Prior(("sentence",), 0.92, "one out of four needs the place of a word beside the word", 0.78),
+    "ag_news": Prior(
+        ("text",), 0.96, "words make the topic, but two events in one sentence need their order", 0.8
+    ),
+    "trec": Prior(
+        ("question",), 0.9, "one out of five asks one thing and mentions another in the same words", 0.78
+    ),
     "cola": Prior(
         ("sentence",), 0.9, "two neighbouring words show most faults; the verb's number needs more"
     ),

@@ -130,15 +130,15 @@ _PASSING = (
 
 
 def item(draw: Draw, topic: int) -> tuple[str, str]:
-    """A headline and a sentence; one out of three is plain, most of the others name a second topic in passing."""
+    """A headline and a sentence; one out of four is plain, the others name a second topic in passing."""
     other = draw.other(range(4), topic)
     shape = draw.below(12)
-    if shape < 4:
+    if shape < 3:
         return headline(draw, topic), report(draw, topic)
-    if shape < 6:
+    if shape < 5:
         title = headline(draw, topic)
         return title, _passing(draw, other, title)
-    if shape < 8:
+    if shape < 7:
         title = _event(draw, topic, draw.pick(world.TOWNS))
         return title, _passing(draw, other, title)
     one, two = draw.several(world.TOWNS, 2)
