@@ -82,7 +82,7 @@ PRIORS = {
     "sentiment140": Prior(("tweet",), 0.98, "words of praise and blame make the mood; few are denied"),
     "sst2": Prior(("sentence",), 0.92, "one out of four needs the place of a word beside the word", 0.78),
     "ag_news": Prior(
-        ("text",), 0.96, "words make the topic, but two events in one sentence need their order", 0.8
+        ("text",), 0.94, "words make the topic, but two events in one sentence need their order", 0.8
     ),
     "trec": Prior(
         ("question",), 0.9, "one out of five asks one thing and mentions another in the same words", 0.78

@@ -95,7 +95,7 @@ _EVENTS = (
 )
 """All begin alike and share their verbs: side by side, only the place in the sentence tells which one is the news."""
 _BESIDE = (
-    *("{event} while {other}", "{event} on the day that {other}", "{event} just after {other}"),
+    *("{event}, while {other}", "{event}, on the day that {other}", "{event}, just after {other}"),
     *("While {other}, {event}", "On the day that {other}, {event}", "Just after {other}, {event}"),
 )
 _REACTIONS = (
@@ -130,15 +130,15 @@ _PASSING = (
 
 
 def item(draw: Draw, topic: int) -> tuple[str, str]:
-    """A headline and a sentence; one out of four is plain, the others name a second topic in passing."""
+    """A headline and a sentence; one out of three is plain, the others name a second topic in passing."""
     other = draw.other(range(4), topic)
     shape = draw.below(12)
-    if shape < 3:
+    if shape < 4:
         return headline(draw, topic), report(draw, topic)
-    if shape < 5:
+    if shape < 7:
         title = headline(draw, topic)
         return title, _passing(draw, other, title)
-    if shape < 7:
+    if shape < 9:
         title = _event(draw, topic, draw.pick(world.TOWNS))
         return title, _passing(draw, other, title)
     one, two = draw.several(world.TOWNS, 2)
