@@ -152,7 +152,7 @@ def _available(datagen: Datagen, rows: Rows) -> list[str]:
     catalog = datagen.call("ListDatasets", pb.ListDatasetsRequest())
     found = [info.id for info in catalog.datasets if info.available]
     if not found:
-        raise FlanError(f"{rows.data} has no dataset of the catalog; `flan catalog` lists them")
+        raise FlanError(f"nothing of the catalog can be read from {rows.data}; `flan preview rte` says why for one")
     return found
 
 
