@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.window import commit, open_maker
+from bench.datagen import commit, open_maker
 
 _ONE_CORE = {"POLARS_MAX_THREADS": "1"}
 

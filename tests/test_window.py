@@ -5,6 +5,7 @@ import pytest
 from lines import made, pinned, window_maker
 
 from flan_datagen.catalog import load_catalog, options_block
+from flan_datagen.encode import Encoder
 from flan_datagen.fit import Prompt, cut_at_word, fit_inputs
 from flan_datagen.pool import Pools
 from flan_datagen.sources import open_source
@@ -182,8 +183,8 @@ def test_exemplars_stand_before_the_query_and_go_first_when_it_is_long(data_fold
     assert few.inputs().endswith(zero.inputs())
     assert few.inputs().count("OPTIONS:") == 4
     budget = len(tokenizer.encode([few.inputs(num_shots=1)])[0]) + 1
-    assert tokenizer.decode(fit_inputs(few, tokenizer, budget)) == few.inputs(num_shots=1)
-    assert tokenizer.decode(fit_inputs(few, tokenizer, budget - 1)) == zero.inputs()
+    fitted = [fit_inputs([few], Encoder(tokenizer), length)[0] for length in (budget, budget - 1)]
+    assert [tokenizer.decode(ids.tolist()) for ids in fitted] == [few.inputs(num_shots=1), zero.inputs()]
 
 
 def test_few_shot_windows_are_pure_too(data_folder, tokenizer):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from flan_cli.bench import bench_group
 from flan_cli.catalog import catalog
 from flan_cli.corpus import corpus
 from flan_cli.errors import Interrupted, ServiceFailedError
@@ -33,7 +34,7 @@ def flan() -> None:
     """
 
 
-for command in (up, preview, catalog, corpus, spec_group, tokenizer_group):
+for command in (up, preview, catalog, corpus, spec_group, tokenizer_group, bench_group):
     flan.add_command(command)
 
 

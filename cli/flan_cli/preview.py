@@ -152,7 +152,9 @@ def _available(datagen: Datagen, rows: Rows) -> list[str]:
     catalog = datagen.call("ListDatasets", pb.ListDatasetsRequest())
     found = [info.id for info in catalog.datasets if info.available]
     if not found:
-        raise FlanError(f"nothing of the catalog can be read from {rows.data}; `flan preview rte` says why for one")
+        raise FlanError(
+            f"nothing of the catalog can be read from {rows.data}; `flan preview rte` says why for one"
+        )
     return found
 
 

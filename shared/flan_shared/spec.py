@@ -40,14 +40,14 @@ class Mixture(_Part):
     rate_maximum: int = Field(3_000, ge=1)
     """A unit's mixing rate is its number of rows, at most this."""
     rate_unit: Literal["dataset", "part"] = "dataset"
-    """What is capped and has a rate: a dataset as one, or each of its parts (ANLI r1, r2, r3), as FLAN's code has it."""
+    """What is capped and has a rate: a dataset as one, or each of its parts (ANLI r1, r2, r3), as in FLAN's code."""
 
 
 class TemplatePolicy(_Part):
     """How rows become text."""
 
     form: Literal["instruction", "bare", "name"] = "instruction"
-    """instruction: a template; bare: the row's fields alone; name: these after the dataset's name (paper, section 4.3)."""
+    """instruction: a template; bare: the row's fields alone; name: these after the dataset's name (section 4.3)."""
     options: Literal["ordered", "shuffled", "none"] = "ordered"
     """The OPTIONS of an instruction: in the dataset's order, in a keyed order of every draw's own, or left out."""
     per_dataset: int = Field(10, ge=1)
@@ -94,6 +94,9 @@ class Packing(_Part):
     """Draws of a window, about."""
     batch_rows: int = Field(32, ge=1)
     """Packed rows of a full batch."""
+    algorithm: Literal["best_fit", "first_fit", "next_fit", "none"] = "best_fit"
+    """best_fit: over the whole window; first_fit and next_fit (as seqio does): in order of arrival; none: an example
+    a row."""
 
 
 class Tokenizer(_Part):

@@ -10,6 +10,7 @@ from flan.v1 import datagen_service_pb2 as pb
 from flan.v1 import example_pb2
 from flan_datagen import keyed
 from flan_datagen.catalog import Entry
+from flan_datagen.encode import Encoder
 from flan_datagen.face import Faces
 from flan_datagen.fit import Prompt, fit_inputs
 from flan_datagen.mixture import draw_exemplars
@@ -163,6 +164,7 @@ def _rendered(
             )
         )
         inputs = few_shot(inputs, shown, counts)
+    encoder = Encoder(tokenizer) if tokenizer is not None else None
     first_shot = np.cumsum([0, *counts])
     taken = asked.pool.take(np.unique(asked.row))
     by_row = dict(zip(np.unique(asked.row).tolist(), taken, strict=True))
@@ -170,10 +172,12 @@ def _rendered(
         zip(asked.row.tolist(), inputs.to_list(), texts.targets.to_list(), strict=True)
     ):
         row, face = by_row[row_number], asked.faces.all[asked.face[place]]
-        if tokenizer is not None and request.HasField("lengths"):
+        if tokenizer is not None and encoder is not None and request.HasField("lengths"):
             exemplars = tuple(shown[int(first_shot[place]) : int(first_shot[place + 1])])
             values = renderer.values(_QUERIES, row_number, int(numbers[place]))
-            text = _fitted(text, Prompt(face.template, values, exemplars), tokenizer, request.lengths.inputs)
+            text = _fitted(
+                text, Prompt(face.template, values, exemplars), tokenizer, encoder, request.lengths.inputs
+            )
         turned = face.template.turned_around
         yield example_pb2.Example(
             dataset=entry.id,
@@ -218,7 +222,8 @@ def _exemplars(
     return [rows[rows >= 0] for rows in found]
 
 
-def _fitted(text: str, prompt: Prompt, tokenizer: Tokenizer, length: int) -> str:
-    if len(tokenizer.encode([text])[0]) < length:
+def _fitted(text: str, prompt: Prompt, tokenizer: Tokenizer, encoder: Encoder, length: int) -> str:
+    if len(encoder.encode([text]).ids) < length:
         return text
-    return tokenizer.decode(fit_inputs(prompt, tokenizer, length))
+    (ids,) = fit_inputs([prompt], encoder, length)
+    return tokenizer.decode(ids.tolist())

@@ -6,12 +6,14 @@ does, would take the OPTIONS away first, because they stand last. Targets are cu
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
+
+import numpy as np
 
 from flan_datagen.catalog import Template
 from flan_datagen.catalog.template import ANSWER, OPTIONS
+from flan_datagen.encode import Encoder
 from flan_datagen.render import EXEMPLAR_SEPARATOR
-from flan_shared.tokenizer import EOS_ID, Tokenizer
 
 _ROUNDS = 8
 """Each round halves the field at worst, so a field of any length in use is gone after these."""
@@ -37,49 +39,79 @@ class Prompt:
         return EXEMPLAR_SEPARATOR.join((*self.exemplars[:num_shots], query))
 
 
-def fit_inputs(p: Prompt, tokenizer: Tokenizer, length: int) -> list[int]:
-    """Token ids of a prompt of at most `length` - 1 tokens (EOS is still to come): exemplars go first."""
-    budget = length - 1
-    for num_shots in range(len(p.exemplars), 0, -1):
-        ids = tokenizer.encode([p.inputs(num_shots=num_shots)])[0]
-        if len(ids) <= budget:
-            return ids
-    fields = {name: p.values[name] for name in p.template.input_fields if name not in (ANSWER, OPTIONS)}
-    return shorten(
-        lambda values: p.inputs({**p.values, **values}, num_shots=0), fields, tokenizer, budget=budget
-    )
+def fit_inputs(prompts: Sequence[Prompt], encoder: Encoder, length: int) -> list[np.ndarray]:
+    """Token ids of prompts of at most `length` - 1 tokens each (EOS is still to come), all of them in few calls.
 
-
-def shorten(
-    render: Callable[[dict[str, str]], str], values: dict[str, str], tokenizer: Tokenizer, *, budget: int
-) -> list[int]:
-    """Token ids of a prompt of at most `budget` tokens, without EOS.
+    Exemplars go first, from the last one on; then words of the longest field.
 
     Args:
-      render: makes the prompt from field values; pure.
-      values: the fields that may be shortened.
-      tokenizer: counts.
-      budget: tokens.
+      prompts: those that are too long.
+      encoder: counts.
+      length: tokens, EOS included.
 
     Returns:
-      The ids of the first prompt that fits after cutting the longest field at a word boundary; where even
-      empty fields do not fit, the first `budget` ids.
+      ids of each, uint16 or uint32[at most length - 1]; where even empty fields do not fit, the first ones.
     """
-    values = dict(values)
-    ids = tokenizer.encode([render(values)])[0]
-    for turn in range(_ROUNDS):
-        over = len(ids) - budget
-        if over <= 0:
-            return ids
-        field = max(values, key=lambda name: len(values[name]), default=None)
-        if field is None or not values[field]:
-            break
-        num_tokens = len(tokenizer.encode([values[field]])[0])
+    budget = length - 1
+    done: list[np.ndarray] = [np.zeros(0, np.uint16)] * len(prompts)
+    states = [_State(p, dict(p.values), len(p.exemplars)) for p in prompts]
+    todo = list(range(len(prompts)))
+    while todo:
+        encoded = encoder.encode([states[i].text() for i in todo])
+        lengths = np.diff(encoded.offsets).tolist()
+        for place, i in enumerate(todo):
+            done[i] = encoded.ids[encoded.offsets[place] :][: min(lengths[place], budget)]
+        over = {i: num - budget for i, num in zip(todo, lengths, strict=True) if num > budget}
+        todo = [i for i in over if states[i].can_shrink()]
+        _shrink([states[i] for i in todo], [over[i] for i in todo], encoder)
+    return done
+
+
+@dataclasses.dataclass
+class _State:
+    """How far a prompt has been shortened; it hangs on the prompt alone, not on those it is fitted with."""
+
+    prompt: Prompt
+    values: dict[str, str]
+    num_shots: int
+    turn: int = 0
+
+    def text(self) -> str:
+        return self.prompt.inputs(self.values, self.num_shots)
+
+    def longest(self) -> str | None:
+        """The longest field that may be shortened; None where all are empty."""
+        fields = [name for name in self.prompt.template.input_fields if name not in (ANSWER, OPTIONS)]
+        return max(
+            (name for name in fields if self.values[name]),
+            key=lambda name: len(self.values[name]),
+            default=None,
+        )
+
+    def can_shrink(self) -> bool:
+        return bool(self.num_shots) or (self.turn < _ROUNDS and self.longest() is not None)
+
+    def cut(self, num_tokens: int, over: int) -> None:
+        """Cuts the longest field, of `num_tokens` tokens, by about `over`."""
+        field = str(self.longest())
+        text = self.values[field]
         # One token more every round: where the text is cut its pieces change, and a guess may miss by a few.
-        share = max(0.0, (num_tokens - over - 2**turn) / max(num_tokens, 1))
-        values[field] = cut_at_word(values[field], int(len(values[field]) * share))
-        ids = tokenizer.encode([render(values)])[0]
-    return ids[:budget]
+        share = max(0.0, (num_tokens - over - 2**self.turn) / max(num_tokens, 1))
+        self.values[field] = cut_at_word(text, int(len(text) * share))
+        self.turn += 1
+
+
+def _shrink(states: Sequence[_State], over: Sequence[int], encoder: Encoder) -> None:
+    cut = []
+    for state, much in zip(states, over, strict=True):
+        if state.num_shots:
+            state.num_shots -= 1
+        else:
+            cut.append((state, much))
+    if cut:
+        encoded = encoder.encode([state.values[str(state.longest())] for state, _ in cut])
+        for (state, much), num_tokens in zip(cut, np.diff(encoded.offsets).tolist(), strict=True):
+            state.cut(num_tokens, much)
 
 
 def cut_at_word(text: str, length: int) -> str:
@@ -94,8 +126,3 @@ def cut_at_word(text: str, length: int) -> str:
     if not text[length].isspace():
         head = head[: max((i for i, char in enumerate(head) if char.isspace()), default=0)]
     return head.rstrip()
-
-
-def with_eos(ids: list[int], length: int) -> list[int]:
-    """`ids` cut to `length` with EOS; EOS comes after the cut, so it always survives."""
-    return [*ids[: length - 1], EOS_ID]

@@ -9,9 +9,9 @@ from flan.v1 import datagen_service_pb2 as pb
 from flan.v1 import datagen_service_pb2_grpc, example_pb2
 from flan_datagen.catalog import Entry
 from flan_datagen.describe import dataset_info, describe_mixture
+from flan_datagen.encode import Encoder
 from flan_datagen.examples import stream_examples
-from flan_datagen.fit import with_eos
-from flan_datagen.pack import pack
+from flan_datagen.packing import Budget, pack
 from flan_datagen.pool import Pools
 from flan_shared.errors import DataError, FlanError, SpecError
 from flan_shared.serving import translated
@@ -101,27 +101,29 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
     def _packed(
         self, examples: list[example_pb2.Example], lengths: pb.RowLengths
     ) -> list[example_pb2.Example]:
-        inputs = [
-            with_eos(ids, lengths.inputs) for ids in self._tokenizer.encode([e.inputs for e in examples])
-        ]
-        targets = [
-            with_eos(ids, lengths.targets) for ids in self._tokenizer.encode([e.targets for e in examples])
-        ]
+        encoder = Encoder(self._tokenizer)
         num_inputs, num_targets = (
-            np.array([len(ids) for ids in part], np.int64) for part in (inputs, targets)
+            # EOS ends both sides, and survives every cut.
+            np.minimum(np.diff(encoder.encode(texts).offsets) + 1, length)
+            for texts, length in (
+                ([example.inputs for example in examples], lengths.inputs),
+                ([example.targets for example in examples], lengths.targets),
+            )
         )
-        packed = []
-        for row, members in enumerate(
-            pack(num_inputs, num_targets, inputs=lengths.inputs, targets=lengths.targets)
-        ):
-            for segment, number in enumerate(members, start=1):
-                examples[number].placement.CopyFrom(
-                    example_pb2.Placement(
-                        row=row,
-                        segment=segment,
-                        num_input_tokens=num_inputs[number],
-                        num_target_tokens=num_targets[number],
-                    )
+        budget = Budget(lengths.inputs, lengths.targets)
+        packed = pack(num_inputs, num_targets, budget=budget, algorithm="best_fit")
+        rows = np.repeat(np.arange(len(packed.row_examples)), packed.row_examples)
+        ends = np.cumsum(packed.row_examples)
+        segments = (
+            np.arange(len(packed.order)) - np.repeat(ends - packed.row_examples, packed.row_examples) + 1
+        )
+        for number, row, segment in zip(packed.order.tolist(), rows.tolist(), segments.tolist(), strict=True):
+            examples[number].placement.CopyFrom(
+                example_pb2.Placement(
+                    row=row,
+                    segment=segment,
+                    num_input_tokens=num_inputs[number],
+                    num_target_tokens=num_targets[number],
                 )
-                packed.append(examples[number])
-        return packed
+            )
+        return [examples[number] for number in packed.order.tolist()]

@@ -3,8 +3,8 @@
     string  integer  float  boolean  list<T>  struct<a: T, b: T>
 
 Widths do not matter (a label may be int8 or int64), extra struct fields neither. A struct of lists may come as a
-list of structs: writers make both of a sequence of features. After `conform` a frame has one type for each word: String,
-Int64, Float64, Boolean, List, Struct; adapters rely on that.
+list of structs: writers make both of a sequence of features. After `conform` a frame has one type for each word:
+String, Int64, Float64, Boolean, List, Struct; adapters rely on that.
 """
 
 import re
