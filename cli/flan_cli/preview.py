@@ -185,7 +185,12 @@ def _print_packed(examples: list[example_pb2.Example], lengths: Lengths) -> None
     console = stdout()
     for row in sorted(rows):
         print_row(console, row, rows[row], lengths)
+    num_inputs = sum(example.placement.num_input_tokens for example in examples)
+    num_targets = sum(example.placement.num_target_tokens for example in examples)
+    fill = (num_inputs + num_targets) / (len(rows) * (lengths.inputs + lengths.targets))
+    bound = max(-(-num_inputs // lengths.inputs), -(-num_targets // lengths.targets))
     console.print(
         f"{len(examples)} examples in {len(rows)} {'row' if len(rows) == 1 else 'rows'} of "
-        f"{lengths.inputs} input and {lengths.targets} target tokens"
+        f"{lengths.inputs} input and {lengths.targets} target tokens; {fill:.0%} are no padding, and no packing of these "
+        f"tokens takes fewer rows than {bound}"
     )
