@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+from lines import attempt_keys
+
 from flan.v1 import evaluator_service_pb2_grpc
 from flan_evaluator.intake import Intake
 from flan_evaluator.serve import SERVICE, EvaluatorServicer
 from flan_evaluator.store import Store
 from flan_shared.serving import Server
+from flan_shared.line import connect
 from flan_shared.spec import RunSpec
 from flan_shared.tokenizer import Tokenizer
 
@@ -23,7 +27,19 @@ from flan_shared.tokenizer import Tokenizer
 class Process:
     """A service of the project in a process of its own, with its output in a file."""
 
-    def __init__(self, log: Path, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *arguments: str | Path,
+        environment: dict[str, str] | None = None,
+        cpus: set[int] | None = None,
+    ) -> None:
+        """Args:
+        log: file for its output.
+        arguments: module and arguments.
+        environment: added to that of this process.
+        cpus: that it may run on; None for all.
+        """
         self.log = log
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
@@ -31,6 +47,7 @@ class Process:
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **(environment or {})},
+                preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None,
             )
 
     def kill(self) -> None:
@@ -54,43 +71,93 @@ class Process:
         return self._popen.poll() is None
 
     @property
+    def stopped(self) -> bool:
+        """Whether it is paused, by itself or by another."""
+        return psutil.Process(self._popen.pid).status() == psutil.STATUS_STOPPED
+
+    @property
     def output(self) -> str:
         return self.log.read_text()
 
 
 class Run:
-    """One run's files, and the processes that work on it."""
+    """One run's files, and the processes that work on it.
 
-    def __init__(self, folder: Path, spec: RunSpec, data: Path, tokenizer: Tokenizer, redis_url: str) -> None:
+    A `fault` of a process, such as `("stop", "write", 2)`, is what `faults` is told.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: RunSpec,
+        data: Path,
+        tokenizer: Tokenizer,
+        redis_url: str,
+        evaluator: str,
+        compiled: Path | None = None,
+    ) -> None:
+        """Args:
+        folder: for its files; made here.
+        spec: pinned to `tokenizer`.
+        data: folder of datasets.
+        tokenizer: of the run.
+        redis_url: of the line.
+        evaluator: HOST:PORT that takes checkpoints.
+        compiled: folder in which trainers keep compiled programs for each other.
+        """
         self.folder = folder
         self.spec = spec
         self.checkpoints = folder / "checkpoints"
         self._data = data
-        self._redis_url = redis_url
+        self.redis_url = redis_url
+        self._evaluator = evaluator
         self._started: list[Process] = []
+        path = [os.environ.get("PYTHONPATH"), str(Path(__file__).parent)]
+        self._environment = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+        if compiled is not None:
+            self._environment |= {
+                "JAX_COMPILATION_CACHE_DIR": str(compiled),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            }
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "spec.yaml").write_text(spec.canonical())
         (folder / "tokenizer.model").write_bytes(tokenizer.model)
 
-    def replica(self, *, idle_s: float = 1.0) -> Process:
+    def replica(
+        self, *, idle_s: float = 0.5, fault: tuple[str, str, int] | None = None, data: Path | None = None
+    ) -> Process:
         """Starts a datagen replica."""
         return self._start(
-            "flan_datagen", "serve", "--data", self._data, "--claim-idle-s", str(idle_s), name="datagen"
-        )
+            "flan_datagen", "serve", "--data", data or self._data, "--claim-idle-s", str(idle_s),
+            name="datagen", fault=fault,
+        )  # fmt: skip
 
-    def trainer(self, evaluator: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
+    def trainer(
+        self,
+        *arguments: str,
+        evaluator: str | None = None,
+        fault: tuple[str, str, int] | None = None,
+        cpus: set[int] | None = None,
+    ) -> Process:
         """Starts a trainer on the run's checkpoint folder."""
         return self._start(
             "flan_trainer", "--spec", self.folder / "spec.yaml", "--checkpoints", self.checkpoints,
-            "--evaluator", evaluator, *arguments, name="trainer", environment=environment,
+            "--evaluator", evaluator or self._evaluator, *arguments, name="trainer", fault=fault, cpus=cpus,
         )  # fmt: skip
 
-    def _start(self, *command, name: str, environment: dict[str, str] | None = None) -> Process:
+    def _start(
+        self, *command, name: str, fault: tuple[str, str, int] | None, cpus: set[int] | None = None
+    ) -> Process:
         log = self.folder / f"{name}-{len(self._started)}.log"
-        common = ("--redis", self._redis_url, "--tokenizer", self.folder / "tokenizer.model")
-        process = Process(log, *command, *common, environment=environment)
+        common = ("--redis", self.redis_url, "--tokenizer", self.folder / "tokenizer.model")
+        prefix = ("faults", *map(str, fault)) if fault else ()
+        process = Process(log, *prefix, *command, *common, environment=self._environment, cpus=cpus)
         self._started.append(process)
         return process
+
+    def wait_until_stopped(self, *processes: Process) -> None:
+        """Waits until all `processes` have come to where they stop."""
+        self.wait_for(lambda: all(process.stopped for process in processes))
 
     def wait_for(self, what: Callable[[], bool], timeout_s: float = 90) -> None:
         """Waits until `what` holds; fails with the logs."""
@@ -98,6 +165,10 @@ class Run:
         while not what():
             assert time.monotonic() < end, "\n".join(process.output[-2000:] for process in self._started)
             time.sleep(0.01)
+
+    def wait_for_words(self, process: Process, words: str) -> None:
+        """Waits until `process` has said `words`."""
+        self.wait_for(lambda: words in process.output)
 
     def wait_for_checkpoint(self, step: int) -> None:
         """Waits until the checkpoint of `step` is whole."""
@@ -107,6 +178,20 @@ class Run:
         """Waits for the trainer's good end and reads its result."""
         assert trainer.wait() == 0, trainer.output[-3000:]
         return json.loads((self.checkpoints / "result.json").read_text())
+
+    def ends_like(self, undisturbed: dict, trainer: Process) -> None:
+        """Waits for the trainer's good end, and compares everything that the run has come to."""
+        result = self.result(trainer)
+        for name in ("run", "steps", "final_digest", "loss_first", "loss_last", "accounting"):
+            assert result[name] == undisturbed[name], name
+        counts = result["accounting"]
+        assert counts["drawn"] == counts["trained"] + counts["dropped"] + counts["quarantined"] > 0
+        self.leaves_nothing()
+
+    def leaves_nothing(self) -> None:
+        """Looks for keys in Redis that should be gone."""
+        with connect(self.redis_url) as client:
+            assert attempt_keys(client, self.spec.run_id) == []
 
     def stop(self) -> None:
         for process in self._started:

@@ -191,6 +191,6 @@ def _print_packed(examples: list[example_pb2.Example], lengths: Lengths) -> None
     bound = max(-(-num_inputs // lengths.inputs), -(-num_targets // lengths.targets))
     console.print(
         f"{len(examples)} examples in {len(rows)} {'row' if len(rows) == 1 else 'rows'} of "
-        f"{lengths.inputs} input and {lengths.targets} target tokens; {fill:.0%} are no padding, and no packing of these "
-        f"tokens takes fewer rows than {bound}"
+        f"{lengths.inputs} input and {lengths.targets} target tokens; {fill:.0%} are no padding, and no packing "
+        f"of these tokens takes fewer rows than {bound}"
     )

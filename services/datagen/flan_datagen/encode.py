@@ -123,10 +123,12 @@ class _Cuts:
         # piece has the last byte of the one before the first byte of the other, none has the characters.
         free = np.ones((256, 256), bool)
         free[0x80:0xC0] = False
-        # A space becomes the mark, and a text may hold the mark itself.
-        for form in (pieces, pieces.replace(_MARK, " ")):
-            found = np.frombuffer(form.encode(), np.uint8)
-            free[found[1:], found[:-1]] = False
+        found = np.frombuffer(pieces.replace(_MARK, " ").encode(), np.uint8)
+        free[found[1:], found[:-1]] = False
+        # A space becomes the mark, and a text may hold the mark itself: what stands beside one, stands beside both.
+        space, (first, *_, last) = ord(" "), _MARK.encode()
+        free[first] &= free[space]
+        free[:, last] &= free[:, space]
         free[_NEWLINE] = free[:, _NEWLINE] = True
         self._free = free.ravel()
 

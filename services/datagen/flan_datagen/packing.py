@@ -5,11 +5,12 @@
     rows [D C] with 6/8 and 4/4, [A B] with 8/8 and 3/4
 
 Best fit takes examples by size and puts each into the fullest row that has room. With one budget, or two of which one
-hardly matters, that is within a percent of the lower bound. Where both budgets are scarce it pairs long inputs with
-long inputs until one budget runs out beside an empty other: a mixture of all clusters took 1.07 times the rows it had
-to. There examples are placed again, each into the row whose room is most like the example, among nearly as many rows as
-are needed at all (the dot product of Panigrahy et al., "Heuristics for Vector Bin Packing", 2011), and the packing with
-fewer rows is taken: bench/pack.py has the figures.
+hardly matters, that is within a percent of the lower bound. Where both are scarce it puts long inputs beside long inputs
+until one budget is spent in a row and the other is not: half translations took 1.2 times the rows they had to. There
+examples are placed once more, each into the row whose load stays least in the squares of both shares, among as many rows
+as are needed at least: so loads even out, and an example goes where the others are unlike it. The packing with fewer
+rows is taken. Best fit by squares alone (Panigrahy et al., "Heuristics for Vector Bin Packing", 2011, section 2) was as
+good, but at ten times the time. bench/pack.py has the figures.
 
 All of it is integers and stable orders: the same rows on every machine. The loops are compiled, because no form of them
 in numpy came near: placing all examples of equal lengths at once took 20 to 100 times as long.
@@ -26,8 +27,11 @@ from flan_datagen import keyed
 
 Algorithm = Literal["best_fit", "first_fit", "next_fit", "none"]
 
-_LARGEST = 2**30
-"""Scores are sums of two squares of at most this, and have to fit 64 bits."""
+_LARGEST_ROOM = 2**30
+"""Loads are squared, two squares added, and all of it has to fit 64 bits."""
+
+_FIRST, _FULLEST, _EVENEST = range(3)
+"""Which row with room an example is put into."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Budget:
             size = getattr(self, name)
             if size is not None and size < 1:
                 raise ValueError(f"the budget of {name} is {size}; expected at least 1")
-        if self.inputs * (self.targets or 1) > _LARGEST:
+        if self.inputs * (self.targets or 1) > _LARGEST_ROOM:
             raise ValueError(
-                f"the budgets {self.inputs} and {self.targets} have a product above {_LARGEST}; give smaller ones"
+                f"the budgets {self.inputs} and {self.targets} have a product above {_LARGEST_ROOM}; give smaller ones"
             )
 
     @classmethod
@@ -94,7 +98,11 @@ class Dealt:
 
 
 def pack(
-    input_lengths: np.ndarray, target_lengths: np.ndarray, *, budget: Budget, algorithm: Algorithm = "best_fit"
+    input_lengths: np.ndarray,
+    target_lengths: np.ndarray,
+    *,
+    budget: Budget,
+    algorithm: Algorithm = "best_fit",
 ) -> Packed:
     """Packs every example into exactly one row.
 
@@ -112,12 +120,13 @@ def pack(
     """
     first, second, room = _sizes(input_lengths, target_lengths, budget)
     arrival = np.arange(len(first))
-    nothing = np.zeros(len(first), np.int64)
     match algorithm:
         case "best_fit":
             return _best_fit(first, second, room)
-        case "first_fit" | "next_fit":
-            row = _place(first, second, nothing, nothing, *room, 0, algorithm == "next_fit")
+        case "first_fit":
+            row = _place(first, second, room, _FIRST, 0, False)
+        case "next_fit":
+            row = _place(first, second, room, _FIRST, 0, True)
         case "none":
             row = arrival
         case _:
@@ -129,7 +138,7 @@ def pack(
 def lower_bound(input_lengths: np.ndarray, target_lengths: np.ndarray, budget: Budget) -> float:
     """Rows that the tokens would fill without a gap: max(inputs / budget, targets / budget), or the sum's share."""
     first, second, room = _sizes(input_lengths, target_lengths, budget)
-    return max(int(first.sum()) / room[0], int(second.sum()) / room[1])
+    return max(int(first.sum()), int(second.sum())) / room
 
 
 def least_rows(input_lengths: np.ndarray, target_lengths: np.ndarray, budget: Budget) -> int:
@@ -170,18 +179,14 @@ def deal(packed: Packed, *, batch_rows: int, order_key: int) -> Dealt:
     )
 
 
-def _best_fit(first: np.ndarray, second: np.ndarray, room: tuple[int, int]) -> Packed:
-    share = np.maximum(first * room[1], second * room[0])
-    order = np.lexsort((-first, -share))
+def _best_fit(first: np.ndarray, second: np.ndarray, room: int) -> Packed:
+    order = np.lexsort((-first, -np.maximum(first, second)))
     first, second = first[order], second[order]
-    same = np.ones(len(order), np.int64)
-    row = _place(first, second, room[1] * same, room[0] * same, *room, 0, False)
+    row = _place(first, second, room, _FULLEST, 0, False)
     least = _least_rows(first, second, room)
-    # Within half a percent there is next to nothing to gain, and with one budget nothing to balance.
-    if len(row) and second.any() and (int(row.max()) + 1) * 200 > least * 201:
-        weights = -first * room[1] ** 2, -second * room[0] ** 2
-        # With all rows open from the start, the last examples would find room spread too thin.
-        other = _place(first, second, *weights, *room, least * 9 // 10, False)
+    # With one budget there is nothing to even out, and within half a percent next to nothing to gain.
+    if second.any() and (int(row.max()) + 1) * 200 > least * 201:
+        other = _place(first, second, room, _EVENEST, least, False)
         if other.max() < row.max():
             row = other
     return _packed(order, row)
@@ -193,15 +198,19 @@ def _packed(order: np.ndarray, row: np.ndarray) -> Packed:
 
 def _sizes(
     input_lengths: np.ndarray, target_lengths: np.ndarray, budget: Budget
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """What examples take of two budgets, int64[num_examples] each, and the budgets; the second may go unused."""
-    inputs, targets = (np.asarray(lengths, np.int64) for lengths in (input_lengths, target_lengths))
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """What examples take of two budgets, int64[num_examples] each, in units of which a row has equally many of both.
+
+    The second is zero everywhere where the budget is one.
+    """
+    # Copies, because the loops would be compiled once more for arrays that are read-only or strided.
+    inputs, targets = (np.array(lengths, np.int64) for lengths in (input_lengths, target_lengths))
     _check("input", inputs, budget.inputs)
     _check("target", targets, budget.targets or budget.inputs)
     if budget.targets is not None:
-        return inputs, targets, (budget.inputs, budget.targets)
+        return inputs * budget.targets, targets * budget.inputs, budget.inputs * budget.targets
     _check("input and target", inputs + targets, budget.inputs)
-    return inputs + targets, np.zeros(len(inputs), np.int64), (budget.inputs, 1)
+    return inputs + targets, np.zeros(len(inputs), np.int64), budget.inputs
 
 
 def _check(side: str, lengths: np.ndarray, room: int) -> None:
@@ -213,12 +222,11 @@ def _check(side: str, lengths: np.ndarray, room: int) -> None:
         )
 
 
-def _least_rows(first: np.ndarray, second: np.ndarray, room: tuple[int, int]) -> int:
+def _least_rows(first: np.ndarray, second: np.ndarray, room: int) -> int:
     if not len(first):
         return 0
-    alone = (first + first.min() > room[0]) | (second + second.min() > room[1])
-    rest = max(-(-int(first[~alone].sum()) // room[0]), -(-int(second[~alone].sum()) // room[1]))
-    return int(alone.sum()) + rest
+    alone = (first + first.min() > room) | (second + second.min() > room)
+    return int(alone.sum()) + -(-max(int(first[~alone].sum()), int(second[~alone].sum())) // room)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -230,23 +238,28 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _place(first, second, first_weights, second_weights, first_room, second_room, num_open, only_last):
-    """Example by example into the row with room whose weighted room is least, the first of equals: int64[n] rows.
+def _place(first, second, room, rule, num_open, only_last):
+    """Example by example into a row with room, by `rule`, the first of equals: the rows, int64[num_examples].
 
     `num_open` rows are open from the start; a new one is opened where none has room.
     """
     num = len(first)
-    first_free = np.full(num, first_room, np.int64)
-    second_free = np.full(num, second_room, np.int64)
+    first_free = np.full(num, room, np.int64)
+    second_free = np.full(num, room, np.int64)
     rows = np.empty(num, np.int64)
     for example in range(num):
         best = -1
         least = np.int64(0)
         for row in range(max(num_open - 1, 0) if only_last else 0, num_open):
-            if first_free[row] >= first[example] and second_free[row] >= second[example]:
-                score = (
-                    first_weights[example] * first_free[row] + second_weights[example] * second_free[row]
-                )
+            first_left = first_free[row] - first[example]
+            second_left = second_free[row] - second[example]
+            if first_left >= 0 and second_left >= 0:
+                if rule == _FULLEST:
+                    score = first_left + second_left
+                elif rule == _EVENEST:
+                    score = (room - first_left) ** 2 + (room - second_left) ** 2
+                else:
+                    score = row
                 if best < 0 or score < least:
                     best, least = row, score
         if best < 0:

@@ -5,11 +5,18 @@
 The development rows are the same in every run, whatever its seed, so that no run tunes on what another chose
 its templates by; nor are the test rows of a source that has a training split alone. A seeded shuffle comes before
 the cap because files often lie in order of label.
+
+A split is read once, piece by piece (`flan_datagen.split`); what stays are the chosen rows, mapped from the cache
+(`flan_datagen.pool_cache`) where there is one: the next process reads no data at all.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from functools import cached_property
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import polars as pl
@@ -17,7 +24,9 @@ import polars as pl
 from flan.v1 import example_pb2
 from flan_datagen import keyed
 from flan_datagen.catalog import Catalog, Entry, load_catalog
+from flan_datagen.pool_cache import PoolCache, compact
 from flan_datagen.sources import Source
+from flan_datagen.split import RANK, Counts, Smallest, adapted_pieces, smallest
 from flan_shared.errors import DataError
 
 TRAIN, DEV, TEST = example_pb2.SPLIT_TRAIN, example_pb2.SPLIT_DEV, example_pb2.SPLIT_TEST
@@ -63,18 +72,44 @@ class Pool:
         return tuple(np.flatnonzero(self.part_numbers == part) for part in range(len(self.entry.parts)))
 
 
-class Pools:
-    """Reads, adapts and splits datasets, each once."""
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A split that rows are taken from, and how many of its rows are set aside at most.
 
-    def __init__(self, source: Source, catalog: Catalog | None = None) -> None:
+    Attributes:
+      part: of the entry.
+      split: of the part.
+      dev_rows: for development.
+      test_rows: for scores, where there is a training split alone.
+    """
+
+    part: str
+    split: str
+    dev_rows: int
+    test_rows: int
+
+    def aside(self, counts: Counts) -> tuple[int, int]:
+        """How many rows are set aside for development and for scores."""
+        limit = counts.examples // _SHARE_SET_ASIDE
+        return min(self.dev_rows, limit), min(self.test_rows, limit)
+
+
+class Pools:
+    """Reads, adapts and chooses rows of datasets, each once."""
+
+    def __init__(self, source: Source, catalog: Catalog | None = None, *, cache: Path | None = None) -> None:
         """Args:
         source: where rows come from.
         catalog: the entries that may be asked for; None: those of the package.
+        cache: folder in which pools are kept for other processes; None: nowhere.
         """
         self.source = source
         self.catalog = load_catalog() if catalog is None else catalog
-        self._adapted: dict[tuple[str, str, str], tuple[pl.DataFrame, str]] = {}
-        self._source_rows: dict[tuple[str, str, str], int] = {}
+        self._cache = PoolCache(cache) if cache else None
+        self._digests: dict[tuple[str, str, str], str] = {}
+        self._counts: dict[tuple[str, str, str], Counts] = {}
+        # As long as somebody uses a pool, nobody makes it again.
+        self._pools: WeakValueDictionary[str, Pool] = WeakValueDictionary()
 
     def available(self, entry: Entry) -> bool:
         """Whether the source has rows of `entry`, for training or for scores."""
@@ -94,27 +129,45 @@ class Pools:
         Raises:
           DataError: the source has no training rows of the dataset, or cannot be read.
         """
-        frames = [
-            self._left(entry, member.name, split)
+        splits = [split for member in entry.members for split in member.splits.train]
+        what = " or ".join(dict.fromkeys(splits))
+        places = [
+            self._place(entry, member.name, split)
             for member in entry.members
             if part in (None, member.name) and (split := self._found(entry, member.name, member.splits.train))
         ]
-        splits = [split for member in entry.members for split in member.splits.train]
-        what = " or ".join(dict.fromkeys(splits))
-        if not frames or not (rows := _together(frames)).height:
+        if not places:
             raise DataError(f"dataset {entry.id!r} has no {what} rows in {self.source.name}")
-        order = keyed.permute(keyed.key(seed, entry.id, "pool"), np.arange(rows.height), rows.height)
-        pool = rows[order[:cap]]
-        if pool["defect"].null_count() == 0:
-            raise DataError(
-                f"dataset {entry.id!r} has no sound {what} row among {pool.height} in {self.source.name}; "
-                f"the first: {pool['defect'][0]}"
-            )
-        return Pool(entry, pool)
+
+        def make() -> pl.DataFrame:
+            rows = smallest([self._train_rows(entry, place, seed, cap) for place in places], cap)
+            if not rows.height:
+                raise DataError(f"dataset {entry.id!r} has no {what} rows in {self.source.name}")
+            if rows["defect"].null_count() == 0:
+                raise DataError(
+                    f"dataset {entry.id!r} has no sound {what} row among {rows.height} in {self.source.name}; "
+                    f"the first: {rows['defect'][0]}"
+                )
+            return rows.drop(RANK)
+
+        return self._pool(entry, places, make, "train", seed, cap)
 
     def train_parts(self, entry: Entry) -> list[str]:
         """Parts of which the source has a training split."""
         return [part.name for part in entry.members if self._found(entry, part.name, part.splits.train)]
+
+    def train_rows(self, entry: Entry, part: str | None = None) -> int:
+        """How many rows the training pool would have without a cap; nothing is held.
+
+        Raises:
+          DataError: a split cannot be read.
+        """
+        return sum(
+            counts.examples - sum(self._place(entry, member.name, split).aside(counts))
+            for member in entry.members
+            if part in (None, member.name) and (split := self._found(entry, member.name, member.splits.train))
+            for counts in [self._count(entry, member.name, split)]
+        )
 
     def dev(self, entry: Entry) -> Pool:
         """The development rows.
@@ -122,14 +175,16 @@ class Pools:
         Raises:
           DataError: as `train`.
         """
-        frames = [
-            self._read(entry, part.name, split)[self._set_aside(entry, part.name, split)[0]]
+        places = [
+            self._place(entry, part.name, split)
             for part in entry.members
             if (split := self._found(entry, part.name, part.splits.dev))
         ]
-        if not frames:
+        if not places:
             raise DataError(f"dataset {entry.id!r} has no development rows in {self.source.name}")
-        return Pool(entry, _together(frames))
+        return self._pool(
+            entry, places, lambda: pl.concat([self._dev_rows(entry, place) for place in places]), "dev"
+        )
 
     def test(self, entry: Entry) -> Pool:
         """The rows that scores are reported on: of every part the first test split with labelled rows.
@@ -137,17 +192,28 @@ class Pools:
         Raises:
           DataError: as `train`.
         """
-        frames = [
-            self._test_rows(entry, part, split)
-            for part in entry.parts
-            if (split := self._test_split(entry, part))
+        places = [
+            [
+                self._place(entry, part.name, split)
+                for split in part.splits.test
+                if self.source.has(entry, part.name, split)
+            ]
+            for part in entry.members
         ]
-        if frames:
-            return Pool(entry, _together(frames))
-        names = dict.fromkeys(name for part in entry.members for name in part.splits.test)
-        raise DataError(
-            f"dataset {entry.id!r} has no labelled {' or '.join(names)} rows in {self.source.name}"
-        )
+
+        def make() -> pl.DataFrame:
+            found = (
+                next(filter(len, (self._test_rows(entry, place) for place in some)), None) for some in places
+            )
+            frames = [rows for rows in found if rows is not None]
+            if frames:
+                return pl.concat(frames)
+            names = dict.fromkeys(name for part in entry.members for name in part.splits.test)
+            raise DataError(
+                f"dataset {entry.id!r} has no labelled {' or '.join(names)} rows in {self.source.name}"
+            )
+
+        return self._pool(entry, [place for some in places for place in some], make, "test")
 
     def sample(self, pool: Pool, *, seed: int, num_rows: int, part: str | None = None) -> Pool:
         """A seeded sample of at most `num_rows` sound rows, of one part where given; all of them for 0."""
@@ -160,13 +226,13 @@ class Pools:
         return Pool(pool.entry, rows[order[: num_rows or None]])
 
     def digests(self, entry: Entry) -> list[tuple[str, str, str]]:
-        """Part, split and SHA-256 of what the training pool hangs on, as it was read."""
+        """Part, split and SHA-256 of what the training pool hangs on; rows of any other digest are refused."""
         found = []
         for part in entry.members:
             splits = {self._found(entry, part.name, names) for names in (part.splits.train, part.splits.dev)}
-            for split in sorted(splits - {None}):
-                self._read(entry, part.name, split)
-                found.append((part.name, split, self._adapted[entry.id, part.name, split][1]))
+            found += [
+                (part.name, split, self._digest(entry, part.name, split)) for split in sorted(splits - {None})
+            ]
         return found
 
     def counts(self, entry: Entry) -> list[dict[str, int | str]]:
@@ -179,49 +245,57 @@ class Pools:
             {
                 "part": part.name,
                 "split": split,
-                "source_rows": self._source_rows[entry.id, part.name, split],
-                "examples": adapted.height,
-                "left_out": max(0, self._source_rows[entry.id, part.name, split] - adapted.height),
-                "defective": adapted.height - adapted["defect"].null_count(),
+                "source_rows": counts.source_rows,
+                "examples": counts.examples,
+                "left_out": max(0, counts.source_rows - counts.examples),
+                "defective": counts.defective,
             }
             for part in entry.members
             for split in part.splits.names
             if self.source.has(entry, part.name, split)
-            for adapted in [self._read(entry, part.name, split)]
+            for counts in [self._count(entry, part.name, split)]
         ]
 
     def _found(self, entry: Entry, part: str, names: Sequence[str]) -> str | None:
         return next((name for name in names if self.source.has(entry, part, name)), None)
 
-    def _test_split(self, entry: Entry, part: str) -> str | None:
-        for name in entry.part(part).splits.test:
-            if self.source.has(entry, part, name) and self._test_rows(entry, part, name).height:
-                return name
-        return None
-
-    def _test_rows(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
-        if split in entry.part(part).splits.train:
-            return self._read(entry, part, split)[self._set_aside(entry, part, split)[1]]
-        return self._left(entry, part, split)
-
-    def _left(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
-        """Rows of a split that are not set aside."""
-        rows = self._read(entry, part, split)
-        kept = np.ones(rows.height, bool)
-        for aside in self._set_aside(entry, part, split):
-            kept[aside] = False
-        return rows if kept.all() else rows.filter(kept)
-
-    def _set_aside(self, entry: Entry, part: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Positions int64[n] of the development and of the test rows that are taken out of a split."""
+    def _place(self, entry: Entry, part: str, split: str) -> _Place:
         splits = entry.part(part).splits
-        size = self._read(entry, part, split).height
-        order = keyed.permute(keyed.key(0, entry.id, part, "dev"), np.arange(size), size) if size else []
-        limit = size // _SHARE_SET_ASIDE
-        num_dev = min(splits.dev_rows, limit) if split == self._found(entry, part, splits.dev) else 0
-        num_test = min(splits.test_rows, limit) if self._tests_on_train(entry, part, split) else 0
-        order = np.asarray(order, np.int64)
-        return np.sort(order[:num_dev]), np.sort(order[num_dev : num_dev + num_test])
+        return _Place(
+            part,
+            split,
+            splits.dev_rows if split == self._found(entry, part, splits.dev) else 0,
+            splits.test_rows if self._tests_on_train(entry, part, split) else 0,
+        )
+
+    def _train_rows(self, entry: Entry, place: _Place, seed: int, cap: int) -> pl.DataFrame:
+        """At most `cap` rows that are not set aside, in shuffled order, with `RANK`."""
+        num_aside = place.dev_rows + place.test_rows
+        aside = self._set_aside(entry, place)
+        # As many more as may turn out to be set aside.
+        chosen = Smallest(keyed.key(seed, entry.id, place.part, place.split, "pool"), cap + num_aside)
+        counts = self._pass(entry, place, aside.add, chosen.add)
+        return _without(chosen.rows(), aside.rows()[: sum(place.aside(counts))]).head(cap)
+
+    def _dev_rows(self, entry: Entry, place: _Place) -> pl.DataFrame:
+        """The development rows of a split in its order."""
+        aside = self._set_aside(entry, place)
+        counts = self._pass(entry, place, aside.add)
+        return aside.rows()[: place.aside(counts)[0]].drop(RANK).sort("row")
+
+    def _test_rows(self, entry: Entry, place: _Place) -> pl.DataFrame:
+        """The rows of a split that scores may be reported on, in its order."""
+        if place.split in entry.part(place.part).splits.train:
+            aside = self._set_aside(entry, place)
+            num_dev, num_test = place.aside(self._pass(entry, place, aside.add))
+            return aside.rows()[num_dev : num_dev + num_test].drop(RANK).sort("row")
+        aside, pieces = self._set_aside(entry, place), []
+        counts = self._pass(entry, place, aside.add, pieces.append)
+        return _without(pl.concat(pieces), aside.rows()[: sum(place.aside(counts))])
+
+    def _set_aside(self, entry: Entry, place: _Place) -> Smallest:
+        # No seed of a run: the same rows in every run. Development rows come first, then test rows.
+        return Smallest(keyed.key(0, entry.id, place.part, "dev"), place.dev_rows + place.test_rows)
 
     def _tests_on_train(self, entry: Entry, part: str, split: str) -> bool:
         splits = entry.part(part).splits
@@ -230,30 +304,80 @@ class Pools:
         first = next((name for name in splits.test if self.source.has(entry, part, name)), None)
         return first == split
 
-    def _read(self, entry: Entry, part: str, split: str) -> pl.DataFrame:
+    def _pool(
+        self, entry: Entry, places: list[_Place], make: Callable[[], pl.DataFrame], *names: str | int
+    ) -> Pool:
+        """A pool of the rows that `make` gives, unless it is in use or in the cache."""
+        key = self._key(entry, places, *names)
+        pool = self._pools.get(key)
+        if pool is None:
+            rows = self._cache.get(key) if self._cache else None
+            if rows is None:
+                rows = self._cache.put(key, make()) if self._cache else compact(make())
+            pool = self._pools[key] = Pool(entry, rows)
+        return pool
+
+    def _key(self, entry: Entry, places: list[_Place], *names: str | int) -> str:
+        """SHA-256 over all that rows hang on, lower-case hex."""
+        taken = [
+            [*dataclasses.astuple(place), self._digest(entry, place.part, place.split)] for place in places
+        ]
+        whole = [_code_digest(), pl.__version__, entry.cluster, entry.id, entry.digest, taken, names]
+        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+    def _digest(self, entry: Entry, part: str, split: str) -> str:
+        """What the split's rows have to be, from the first look at it on."""
         where = (entry.id, part, split)
-        if where not in self._adapted:
-            before = self.source.digest(entry, part, split)
-            labels = self.source.labels(entry, part, split)
-            rows = self.source.read(entry, part, split)
-            adapted = entry.adapt(rows, part, labels=labels)
-            if self.source.digest(entry, part, split) != before:
-                raise DataError(f"{split} of dataset {entry.id!r} changed while it was read; start again")
-            # A field that only other parts have is null here, so that rows of any parts stand in one frame.
-            absent = [name for name in entry.fields if name not in adapted.columns]
-            frame = adapted.with_columns(
-                *(pl.lit(None, pl.String).alias(name) for name in absent),
-                part=pl.lit(part),
-                split=pl.lit(split),
-            )
-            self._source_rows[where] = rows.height
-            self._adapted[where] = frame, before
-        return self._adapted[where][0]
+        if where not in self._digests:
+            self._digests[where] = self.source.digest(entry, part, split)
+        return self._digests[where]
+
+    def _count(self, entry: Entry, part: str, split: str) -> Counts:
+        where = (entry.id, part, split)
+        if where not in self._counts:
+            place = _Place(part, split, 0, 0)
+            known = self._cache.get(self._key(entry, [place], "counts")) if self._cache else None
+            self._counts[where] = Counts(*known.row(0)) if known is not None else self._pass(entry, place)
+        return self._counts[where]
+
+    def _pass(self, entry: Entry, place: _Place, *takers: Callable[[pl.DataFrame], object]) -> Counts:
+        """Gives all takers the adapted rows of a split, piece by piece, and counts them."""
+        part, split = place.part, place.split
+        expected, counts = self._digest(entry, part, split), Counts()
+        try:
+            for rows in adapted_pieces(self.source, entry, part, split, counts):
+                for take in takers:
+                    take(rows)
+        except DataError:
+            # A file that is replaced while it is read may look damaged.
+            self._check_unchanged(entry, part, split, expected)
+            raise
+        self._check_unchanged(entry, part, split, expected)
+        self._counts[entry.id, part, split] = counts
+        if self._cache:
+            key = self._key(entry, [_Place(part, split, 0, 0)], "counts")
+            self._cache.put(key, pl.DataFrame([dataclasses.asdict(counts)]))
+        return counts
+
+    def _check_unchanged(self, entry: Entry, part: str, split: str, expected: str) -> None:
+        if self.source.digest(entry, part, split) != expected:
+            raise DataError(f"{split} of dataset {entry.id!r} changed while it was read; start again")
 
 
-def _together(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Parts may have fields of their own."""
-    return pl.concat(frames, how="diagonal")
+def _without(rows: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(~pl.col("row").is_in(aside["row"].implode())) if aside.height else rows
+
+
+@cache
+def _code_digest() -> str:
+    """SHA-256 of the files that make rows of data."""
+    package, digest = Path(__file__).parent, hashlib.sha256()
+    own = [package / f"{name}.py" for name in ("keyed", "pool", "pool_cache", "split")]
+    folders = [path for name in ("adapters", "catalog", "sources") for path in (package / name).glob("*.py")]
+    for path in (*own, *sorted(folders)):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def row_name(row: dict) -> str:

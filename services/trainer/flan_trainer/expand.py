@@ -7,7 +7,21 @@ encoder_segment_ids    1 1 1 2 2 0     decoder_input_tokens   0 9 0 8 8 0
 encoder_positions      0 1 2 0 1 0     decoder_segment_ids    1 1 2 2 2 0
                                        decoder_positions      0 1 0 1 2 0
                                        decoder_loss_weights   1 1 1 1 1 0
+
+The same row for a prefix LM of length 11:
+
+decoder_target_tokens     5 7 1 9 1 4 1 8 8 1 0
+decoder_input_tokens      0 5 7 1 9 0 4 1 8 8 0
+decoder_loss_weights      0 0 0 1 1 0 0 1 1 1 0
+decoder_segment_ids       1 1 1 1 1 2 2 2 2 2 0
+decoder_positions         0 1 2 3 4 0 1 2 3 4 0
+decoder_causal_attention  1 1 1 1 0 1 1 1 0 0 0
+
+What is read before the first target is predicted sees all of itself: the inputs with their EOS, shifted behind a 0,
+hence inputs + 1 ones (seqio/feature_converters.py, PrefixLMFeatureConverter).
 """
+
+import dataclasses
 
 import numpy as np
 
@@ -29,27 +43,39 @@ def expand(batch: PackedBatch, *, rows: int, inputs: int, targets: int) -> dict[
     Raises:
       ValueError: the batch does not fit these sizes.
     """
-    row, segment = _places(batch)
-    if len(batch.row_examples) > rows:
-        raise ValueError(f"batch has {len(batch.row_examples)} rows; expected at most {rows}")
-    # Tokens alternate inputs and targets by example: the lengths, interleaved, say which is which.
-    lengths = np.stack([batch.input_lengths, batch.target_lengths], axis=1).ravel()
-    is_target = np.repeat(np.tile([False, True], batch.num_examples), lengths)
-    encoder = _side(batch.tokens[~is_target], batch.input_lengths, row, segment, (rows, inputs))
-    decoder = _side(batch.tokens[is_target], batch.target_lengths, row, segment, (rows, targets))
-    tokens, segments, positions = decoder
-    shifted = np.zeros_like(tokens)
-    shifted[:, 1:] = tokens[:, :-1]
-    shifted[positions == 0] = 0
+    is_target = _is_target(batch)
+    encoder = _grid(batch, batch.input_lengths, (rows, inputs))
+    decoder = _grid(batch, batch.target_lengths, (rows, targets))
     return {
-        "encoder_input_tokens": encoder[0],
-        "encoder_segment_ids": encoder[1],
-        "encoder_positions": encoder[2],
-        "decoder_target_tokens": tokens,
-        "decoder_input_tokens": shifted,
-        "decoder_segment_ids": segments,
-        "decoder_positions": positions,
-        "decoder_loss_weights": (segments > 0).astype(np.float32),
+        "encoder_input_tokens": encoder.array(batch.tokens[~is_target]),
+        "encoder_segment_ids": encoder.array(encoder.segments),
+        "encoder_positions": encoder.array(encoder.positions),
+        **_decoder(decoder, batch.tokens[is_target]),
+        "decoder_loss_weights": decoder.mask.astype(np.float32),
+    }
+
+
+def expand_prefix_lm(batch: PackedBatch, *, batch_rows: int, length: int) -> dict[str, np.ndarray]:
+    """Feature arrays of a prefix-LM batch: an example is its inputs and then its targets, one segment.
+
+    Args:
+      batch: from the line.
+      batch_rows: rows of the arrays; those that the batch does not fill are padding.
+      length: tokens a row, inputs and targets together.
+
+    Returns:
+      int32[batch_rows, length] decoder_* features; decoder_loss_weights is float32 and covers the targets with their
+      EOS; decoder_causal_attention is 1 where a token is seen by its whole segment.
+
+    Raises:
+      ValueError: the batch does not fit these sizes.
+    """
+    lengths = batch.input_lengths + batch.target_lengths
+    grid = _grid(batch, lengths, (batch_rows, length))
+    return {
+        **_decoder(grid, batch.tokens),
+        "decoder_loss_weights": grid.array(_is_target(batch), np.float32),
+        "decoder_causal_attention": grid.array(grid.positions <= np.repeat(batch.input_lengths, lengths)),
     }
 
 
@@ -58,30 +84,60 @@ def count_examples(features: dict[str, np.ndarray]) -> int:
     return int(features["decoder_segment_ids"].max(axis=1).sum())
 
 
-def _places(batch: PackedBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Row and segment of every example: int64[num_examples] each."""
-    row = np.repeat(np.arange(len(batch.row_examples)), batch.row_examples)
-    first = np.cumsum(batch.row_examples) - batch.row_examples
-    return row, np.arange(batch.num_examples) - first[row] + 1
+@dataclasses.dataclass(frozen=True)
+class _Grid:
+    """Where the tokens of a batch stand.
+
+    Attributes:
+      mask: bool[rows, length], True where a token stands: from the left, without gaps.
+      segments: int64[num_tokens], row by row.
+      positions: int64[num_tokens], from 0 in each segment.
+    """
+
+    mask: np.ndarray
+    segments: np.ndarray
+    positions: np.ndarray
+
+    def array(self, values: np.ndarray, dtype: type = np.int32) -> np.ndarray:
+        """Values of the tokens, row by row, at their places: dtype[rows, length], 0 elsewhere."""
+        array = np.zeros(self.mask.shape, dtype)
+        array[self.mask] = values
+        return array
 
 
-def _side(
-    tokens: np.ndarray, lengths: np.ndarray, row: np.ndarray, segment: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, segment ids and positions of one side, int32[shape] each."""
-    arrays = tuple(np.zeros(shape, np.int32) for _ in range(3))
-    if not len(tokens):
-        return arrays
-    starts = np.cumsum(lengths) - lengths
-    # Where the row's first example starts, for every example: columns count from there.
-    first_of_row = np.flatnonzero(segment == 1)
-    column_start = starts - starts[first_of_row][np.searchsorted(row[first_of_row], row)]
-    position = np.arange(len(tokens)) - np.repeat(starts, lengths)
-    column = np.repeat(column_start, lengths) + position
-    if int(column.max()) >= shape[1]:
-        raise ValueError(f"a packed row has {int(column.max()) + 1} tokens; expected at most {shape[1]}")
-    place = (np.repeat(row, lengths), column)
-    arrays[0][place] = tokens
-    arrays[1][place] = np.repeat(segment, lengths)
-    arrays[2][place] = position
-    return arrays
+def _grid(batch: PackedBatch, lengths: np.ndarray, shape: tuple[int, int]) -> _Grid:
+    """The places of tokens of which each example has `lengths`."""
+    num_rows = len(batch.row_examples)
+    if num_rows > shape[0]:
+        raise ValueError(f"batch has {num_rows} rows; expected at most {shape[0]}")
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    row_ends = np.concatenate([[0], np.cumsum(batch.row_examples)])
+    row_tokens = np.zeros(shape[0], np.int64)
+    row_tokens[:num_rows] = np.diff(ends[row_ends])
+    longest = int(row_tokens.max(initial=0))
+    if longest > shape[1]:
+        raise ValueError(f"a packed row has {longest} tokens; expected at most {shape[1]}")
+    segment = np.arange(1, batch.num_examples + 1) - np.repeat(row_ends[:-1], batch.row_examples)
+    return _Grid(
+        np.arange(shape[1]) < row_tokens[:, None],
+        np.repeat(segment, lengths),
+        np.arange(ends[-1]) - np.repeat(ends[:-1], lengths),
+    )
+
+
+def _decoder(grid: _Grid, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    shifted = np.zeros_like(tokens)
+    shifted[1:] = tokens[:-1]
+    shifted[grid.positions == 0] = 0
+    return {
+        "decoder_target_tokens": grid.array(tokens),
+        "decoder_input_tokens": grid.array(shifted),
+        "decoder_segment_ids": grid.array(grid.segments),
+        "decoder_positions": grid.array(grid.positions),
+    }
+
+
+def _is_target(batch: PackedBatch) -> np.ndarray:
+    """Which tokens are targets, bool[num_tokens]: they alternate, inputs and targets of one example after another."""
+    lengths = np.stack([batch.input_lengths, batch.target_lengths], axis=1).ravel()
+    return np.repeat(np.tile([False, True], batch.num_examples), lengths)

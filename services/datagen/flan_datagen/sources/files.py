@@ -2,15 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flan_datagen.catalog.entry import Part
+from flan_datagen.catalog.entry import Entry, Part
 from flan_shared.errors import DataError
 
+if TYPE_CHECKING:
+    from flan_datagen.sources import Source
+
 PARQUET = ".parquet"
+
+PIECE_ROWS = 8192
+"""Rows of a piece at least, and fewer than twice as many: some tens of megabytes of news articles."""
 
 # Some damaged Parquet files make the reader panic, which is no Exception.
 _FAULTS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -22,14 +30,49 @@ def read_files(paths: Sequence[Path], part: Part) -> pl.DataFrame:
     Raises:
       DataError: a file cannot be read, or two have different columns.
     """
-    frames = [_read(path, part) for path in paths]
+    return pl.concat(list(read_pieces(paths, part)))
+
+
+def read_pieces(paths: Sequence[Path], part: Part, *, num_rows: int = PIECE_ROWS) -> Iterator[pl.DataFrame]:
+    """The rows of `read_files` piece by piece, of the same columns and types; at least one piece.
+
+    Of a Parquet file no more is held than a piece, so that the largest split can be chosen from; other formats are
+    read file by file. Slices, not polars' `collect_batches`, which holds several row groups at once.
+
+    Args:
+      paths: the files.
+      part: whose types columns of CSV have.
+      num_rows: rows of a piece at least, where its file has as many; fewer than twice as many.
+
+    Raises:
+      DataError: as `read_files`.
+    """
+    empty = [_read(path, part).head(0).collect() for path in paths]
     try:
         # Relaxed: a column without a value in one file is of type null there.
-        return pl.concat(frames, how="vertical_relaxed")
+        columns = pl.concat(empty, how="vertical_relaxed")
     except pl.exceptions.PolarsError as err:
         raise DataError(
             f"{paths[0]} and the {len(paths) - 1} files after it do not make one split: {_first_line(err)}"
         ) from err
+    yielded = False
+    for path in paths:
+        for piece in _pieces(path, part, num_rows):
+            yielded = True
+            yield (
+                piece
+                if piece.schema == columns.schema
+                else pl.concat([columns, piece], how="vertical_relaxed")
+            )
+    if not yielded:
+        yield columns
+
+
+def pieces_of(source: "Source", entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+    """The rows of a split in pieces; in one where the source has no other way."""
+    if hasattr(source, "pieces"):
+        return source.pieces(entry, part, split)
+    return iter([source.read(entry, part, split)])
 
 
 def digest_file(path: Path) -> str:
@@ -89,29 +132,48 @@ def _class_labels(document: str) -> dict[str, list[str]]:
         return {}
 
 
-def _read(path: Path, part: Part) -> pl.DataFrame:
+def _read(path: Path, part: Part) -> pl.LazyFrame:
     try:
-        return READERS[path.suffix](path, part)
+        frame = READERS[path.suffix](path, part)
+        frame.collect_schema()
     except _FAULTS as err:
         raise _unreadable(path, err) from err
+    return frame
 
 
-def _parquet(path: Path, part: Part) -> pl.DataFrame:
+def _pieces(path: Path, part: Part, num_rows: int) -> Iterator[pl.DataFrame]:
+    frame = _read(path, part)
+    try:
+        count = frame.select(pl.len()).collect().item()
+        num_pieces = max(1, count // num_rows) if count else 0
+        bounds = [count * index // num_pieces for index in range(num_pieces + 1)] if count else [0]
+    except _FAULTS as err:
+        raise _unreadable(path, err) from err
+    for start, end in pairwise(bounds):
+        try:
+            piece = frame.slice(start, end - start).collect()
+        except _FAULTS as err:
+            raise _unreadable(path, err) from err
+        yield piece
+
+
+def _parquet(path: Path, part: Part) -> pl.LazyFrame:
     # One file whatever its name: hive and glob characters in a path mean nothing here.
-    return pl.read_parquet(path, glob=False, hive_partitioning=False)
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
 
-def _jsonl(path: Path, part: Part) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
+def _jsonl(path: Path, part: Part) -> pl.LazyFrame:
+    # Not scanned: every piece would read the file from its beginning.
+    return pl.read_ndjson(path, infer_schema_length=None).lazy()
 
 
-def _csv(path: Path, part: Part) -> pl.DataFrame:
+def _csv(path: Path, part: Part) -> pl.LazyFrame:
     # A column of digits is text where the entry says so: HellaSwag's labels, a text "2".
     texts = {name: pl.String for name, kind in part.columns.items() if kind == pl.String}
-    return pl.read_csv(path, infer_schema_length=None, schema_overrides=texts, glob=False)
+    return pl.read_csv(path, infer_schema_length=None, schema_overrides=texts, glob=False).lazy()
 
 
-READERS: dict[str, Callable[[Path, Part], pl.DataFrame]] = {
+READERS: dict[str, Callable[[Path, Part], pl.LazyFrame]] = {
     PARQUET: _parquet,
     ".jsonl": _jsonl,
     ".csv": _csv,

@@ -1,18 +1,20 @@
 """Rows from files: `DIR/<dataset>[/<part>]/<split>.{parquet,jsonl,csv}`, or Parquet in the Hub's own layouts."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from flan_datagen.catalog import Entry
+from flan_datagen.sources.file_digests import FileDigests
 from flan_datagen.sources.files import (
     PARQUET,
     READERS,
     combine_digests,
-    digest_file,
     label_names,
     read_files,
+    read_pieces,
 )
 from flan_shared.errors import DataError
 
@@ -27,12 +29,17 @@ class FolderSource:
     `<split>-00000-of-00002.parquet`, and `<split>/0000.parquet` on the branch that the Hub makes itself.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        """Raises:
-        DataError: there is no such folder, or no dataset in it.
+    def __init__(self, folder: str | Path, digests: FileDigests | None = None) -> None:
+        """Args:
+          folder: of the files.
+          digests: what is remembered of them from earlier processes; None: nothing.
+
+        Raises:
+          DataError: there is no such folder, or no dataset in it.
         """
         self.name = str(folder)
         self._folder = Path(folder)
+        self._digests = digests or FileDigests(None)
         if not self._folder.is_dir():
             raise DataError(f"data folder {folder} does not exist; give a folder, or 'embedded', or 'hub'")
         if not any(
@@ -59,13 +66,21 @@ class FolderSource:
         """
         return read_files(self._paths(entry, part, split), entry.part(part))
 
+    def pieces(self, entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+        """The rows of `read`, in order, in pieces of bounded size; see `read_pieces`.
+
+        Raises:
+          DataError: as `read`.
+        """
+        return read_pieces(self._paths(entry, part, split), entry.part(part))
+
     def digest(self, entry: Entry, part: str, split: str) -> str:
         """SHA-256 of the file's bytes, or over those of the files; lower-case hex.
 
         Raises:
           DataError: as `read`.
         """
-        digests = [(path.name, digest_file(path)) for path in self._paths(entry, part, split)]
+        digests = [(path.name, self._digests.of(path)) for path in self._paths(entry, part, split)]
         return digests[0][1] if len(digests) == 1 else combine_digests(digests)
 
     def labels(self, entry: Entry, part: str, split: str) -> dict[str, list[str]]:

@@ -1,11 +1,12 @@
 """Several sources, asked in order: `--data DIR,hub,embedded`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from flan_datagen.catalog import Entry
+from flan_datagen.sources.files import pieces_of
 from flan_shared.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ class MixedSource:
           DataError: no source has the dataset, or the first that has some of it lacks this or cannot read it.
         """
         return self._source(entry).read(entry, part, split)
+
+    def pieces(self, entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+        """The rows of `read`, in order, in pieces as its source gives them.
+
+        Raises:
+          DataError: as `read`.
+        """
+        return pieces_of(self._source(entry), entry, part, split)
 
     def digest(self, entry: Entry, part: str, split: str) -> str:
         """That of the dataset's source.
