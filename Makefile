@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := shared services/datagen services/trainer services/evaluator cli
+# `make setup EXTRAS=peers` makes, beside the project's, the environment that benchmarks hold it against.
 EXTRAS ?=
 ARGS ?=
+PEERS := $(VENV)-peers
 
 .PHONY: demo test setup check format proto catalog lock clean
 
@@ -14,13 +16,22 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-setup: $(VENV)/ready
+ifneq ($(filter-out peers,$(EXTRAS)),)
+$(error EXTRAS is '$(EXTRAS)'; expected nothing or peers)
+endif
+
+setup: $(VENV)/ready $(if $(EXTRAS),$(PEERS)/ready)
 
 $(VENV)/ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"make setup: {sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@touch $@
+
+$(PEERS)/ready: requirements-peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 check: setup
@@ -50,6 +61,7 @@ lock:
 	  $(COMPILE) -c requirements.lock services/$$service/pyproject.toml -o services/$$service/requirements.lock || exit; \
 	done
 	echo setuptools | $(COMPILE) -c requirements.lock --group build - -o services/build.lock
+	printf '%s\n' seqio tensorflow tensorflow-text | $(COMPILE) - -o requirements-peers.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache

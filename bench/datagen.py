@@ -4,7 +4,7 @@ A window goes all the way: draws, texts, ids, rows, bytes, and XADD to a Redis o
 medians of several windows, both sides in turn: machines differ.
 
     vs_sentencepiece   seconds of one batched `SentencePieceProcessor.encode` of the window's strings / of the window
-    vs_seqio           examples/s of a replica / of a seqio pipeline (bench/seqio_peer.py); null without seqio
+    vs_seqio           examples/s of a replica / of a seqio pipeline (bench/seqio_peer.py); null without `EXTRAS=peers`
     rows_over_bound    packed rows / the least that tokens allow
     bytes_per_token    on the wire, non-padding tokens
     replicas_2_over_1  windows/s of two replicas / of one, every replica on a core of its own
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import redis
 
+from bench.peer_job import write_job
 from flan_cli.redis_server import redis_service
 from flan_cli.stack import Stack
 from flan_datagen.pool import Pools
@@ -68,11 +69,13 @@ def main() -> None:
         scaling = _scaling(url, arguments)
     seconds, bare, windows = ([each[i] for each in measured] for i in range(3))
     examples_per_s = statistics.median(w.num_examples / s for w, s in zip(windows, seconds, strict=True))
+    seqio = _seqio(spec, tokenizer, arguments)
     result = {
         "parameters": {"data": arguments.data, "spec": spec.run_id, "windows": arguments.windows},
         "vs_sentencepiece": statistics.median(b / s for s, b in zip(seconds, bare, strict=True)),
         "vs_sentencepiece_spread": _spread(b / s for s, b in zip(seconds, bare, strict=True)),
-        "vs_seqio": _vs_seqio(examples_per_s, arguments),
+        "vs_seqio": seqio and examples_per_s / seqio["examples_per_s"],
+        "seqio": seqio,
         "rows_over_bound": statistics.median(_rows_over_bound(w, spec) for w in windows),
         "non_padding_fraction": statistics.median(_fill(w, spec) for w in windows),
         "bytes_per_token": statistics.median(_num_bytes(w) / w.num_tokens for w in windows),
@@ -200,16 +203,16 @@ def _replicas(url: str, cores: list[int], arguments: argparse.Namespace) -> floa
     return max(float(value) for value in client.lrange(f"{_START}:seconds", 0, -1))
 
 
-def _vs_seqio(examples_per_s: float, arguments: argparse.Namespace) -> float | None:
-    peer = _ROOT / "bench" / "seqio_peer.py"
-    command = [sys.executable, "-m", "bench.seqio_peer", "--data", arguments.data, "--spec", arguments.spec]
-    if (
-        not peer.is_file()
-        or subprocess.run([sys.executable, "-c", "import seqio"], capture_output=True).returncode
-    ):
+def _seqio(spec: RunSpec, tokenizer: Tokenizer, arguments: argparse.Namespace) -> dict | None:
+    """What bench/seqio_peer.py measures over the same rows and templates; None without `EXTRAS=peers`."""
+    environment = _ROOT / ".venv-peers"
+    if not (environment / "ready").is_file():
         return None
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
-    return examples_per_s / json.loads(done.stdout)["examples_per_s"]
+    with tempfile.TemporaryDirectory() as folder:
+        write_job(Path(folder), spec, Pools(open_source(arguments.data)), tokenizer)
+        command = [environment / "bin" / "python", _ROOT / "bench" / "seqio_peer.py", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def _rows_over_bound(window: Window, spec: RunSpec) -> float:

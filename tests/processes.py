@@ -18,8 +18,8 @@ from flan.v1 import evaluator_service_pb2_grpc
 from flan_evaluator.intake import Intake
 from flan_evaluator.serve import SERVICE, EvaluatorServicer
 from flan_evaluator.store import Store
-from flan_shared.serving import Server
 from flan_shared.line import connect
+from flan_shared.serving import Server
 from flan_shared.spec import RunSpec
 from flan_shared.tokenizer import Tokenizer
 

@@ -55,7 +55,7 @@ def with_translations(num: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_example_of_the_module():
     packed = pack(np.array([5, 3, 4, 2]), np.array([2, 1, 1, 3]), budget=Budget(8, 4))
-    assert rows_of(packed) == [[3, 2], [0, 1]]
+    assert rows_of(packed) == [[2, 3], [0, 1]]
 
 
 def test_first_fit_keeps_all_rows_open_and_next_fit_the_last():
@@ -69,8 +69,8 @@ def test_first_fit_keeps_all_rows_open_and_next_fit_the_last():
 
 def test_inputs_and_targets_may_share_one_budget():
     inputs, targets = np.array([6, 1, 3, 1]), np.array([1, 5, 1, 3])
-    assert rows_of(pack(inputs, targets, budget=Budget.together(11))) == [[0, 2], [1, 3]]
-    assert rows_of(pack(inputs, targets, budget=Budget(6, 5))) == [[0], [1], [2, 3]]
+    assert rows_of(pack(inputs, targets, budget=Budget.together(11))) == [[0, 3], [1, 2]]
+    assert rows_of(pack(inputs, targets, budget=Budget(6, 5))) == [[1], [0], [2, 3]]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

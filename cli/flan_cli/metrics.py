@@ -12,6 +12,8 @@ from flan_shared.line import RunKeys, connect
 
 _COUNT = 500
 _PERIOD_S = 0.2
+_SILENT_S = 10.0
+"""The trainer tells every second how it is; without a word for so long it is starting, hung, or away."""
 
 
 class Metrics:
@@ -26,10 +28,13 @@ class Metrics:
         self._keys = RunKeys(run)
         self._after = self._newest()
         self._read = 0.0
+        self._heard = self._answered = time.monotonic()
+        self._is_over = False
 
     def read(self, *, now: bool = False) -> list[dict[str, str]]:
-        """New entries of the metrics stream, fields as text; none while Redis is away, and at most every 0.2 s
-        unless `now`.
+        """New entries of the metrics stream, fields as text; at most every 0.2 s unless `now`.
+
+        Where Redis is away or the trainer has not been heard of for long, that is an entry of kind `line` too.
         """
         if not now and time.monotonic() - self._read < _PERIOD_S:
             return []
@@ -37,14 +42,25 @@ class Metrics:
         try:
             answer = self._client.xread({self._keys.metrics: self._after}, count=_COUNT)
         except redis.RedisError:
-            return []
+            # What Redis keeps from us it keeps from the trainer, whose silence it then explains.
+            self._heard = now_s = time.monotonic()
+            return [_waits(f"Redis: no answer for {now_s - self._answered:.0f} s")]
+        self._answered = time.monotonic()
         entries = answer[0][1] if answer else []
         if entries:
             self._after = entries[-1][0]
-        return [
+        told = [
             {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
             for _, fields in entries
         ]
+        for entry in told:
+            if entry.get("kind") == "line":
+                self._heard = self._answered
+                self._is_over = entry.get("phase") == "TRAINER_PHASE_DONE"
+        silent_s = self._answered - self._heard
+        if silent_s > _SILENT_S and not self._is_over:
+            told.append(_waits(f"the trainer: no word for {silent_s:.0f} s"))
+        return told
 
     def quarantined(self) -> list[QuarantinedRow]:
         """The rows set aside, each once however often it was drawn, in the order of dataset and row."""
@@ -67,3 +83,7 @@ class Metrics:
         except redis.RedisError:
             entries = []
         return entries[0][0] if entries else b"0-0"
+
+
+def _waits(what: str) -> dict[str, str]:
+    return {"kind": "line", "waits": what}

@@ -78,6 +78,7 @@ def plain_line(standing: Standing) -> str:
         f"{_number(len(standing.windows), 'window')} made",
         f"{len(standing.published)}/{standing.num_checkpoints} checkpoints published",
         _evaluation(standing),
+        *_waits(standing),
     ]
     return " · ".join(part for part in parts if part)
 
@@ -91,6 +92,18 @@ def _pace(standing: Standing) -> list[str]:
     if standing.wait_fraction is not None:
         parts.append(f"waits {100 * standing.wait_fraction:.1f} %")
     return parts
+
+
+def _waits(standing: Standing) -> list[str]:
+    return [f"waits for {standing.waits}"] if standing.waits else []
+
+
+def _line(standing: Standing) -> str:
+    if standing.tickets is None or standing.size_bytes is None:
+        return ""
+    return (
+        f" · {_number(standing.tickets, 'ticket')} waiting · {standing.size_bytes / 2**20:.1f} MiB in Redis"
+    )
 
 
 def _evaluation(standing: Standing) -> str:
@@ -128,12 +141,16 @@ class _Bars:
     def draw(self, standing: Standing) -> None:
         steps, checkpoints = standing.num_steps, standing.num_checkpoints
         self._set(
-            self._steps, standing.step, steps, f"{standing.step:,}/{steps:,}", " · ".join(_pace(standing))
+            self._steps,
+            standing.step,
+            steps,
+            f"{standing.step:,}/{steps:,}",
+            " · ".join(_waits(standing) or _pace(standing)),
         )
         made = len(standing.windows)
         # How many there will be is not known; a bar that is full once training ended is the honest one.
         total = made if standing.step >= steps else None
-        self._set(self._windows, made, total, f"{made:,}", "made by datagen")
+        self._set(self._windows, made, total, f"{made:,}", f"made by datagen{_line(standing)}")
         published = len(standing.published)
         self._set(self._checkpoints, published, checkpoints, f"{published}/{checkpoints}", "at the evaluator")
         progress = standing.in_hand

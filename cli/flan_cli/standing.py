@@ -26,6 +26,12 @@ class Standing:
     tokens_per_s: float | None = None
     wait_fraction: float | None = None
     """Share of the training time in which the trainer waited for data."""
+    waits: str = ""
+    """What a run that stands still waits for, as `datagen: 3 tickets, none taken for 12 s`; empty where it moves."""
+    tickets: int | None = None
+    """Ordered and not taken by a replica."""
+    size_bytes: int | None = None
+    """Of the windows that lie in Redis."""
     checkpoint: int | None = None
     """Step of the newest checkpoint that the trainer saved."""
     windows: set[int] = field(default_factory=set)
@@ -53,7 +59,12 @@ class Standing:
             case "window":
                 self.windows.add(int(entry["window"]))
                 self.losses[int(entry["window"])] = json.loads(entry.get("losses", "{}"))
+            case "line":
+                self.waits = entry["waits"]
+                self.tickets = _count(entry, "tickets_waiting")
+                self.size_bytes = _count(entry, "size_bytes")
             case "step":
+                self.waits = ""
                 self.step = int(entry["step"])
                 self.loss = float(entry["loss"])
                 self.tokens_per_s = float(entry["tokens_per_s"])
@@ -98,6 +109,10 @@ class Standing:
         """The evaluation that works now; None where all wait or are done."""
         working = [each for each in self.progress.values() if each.dataset]
         return max(working, key=lambda each: each.step, default=None)
+
+
+def _count(entry: Mapping[str, str], name: str) -> int | None:
+    return int(entry[name]) if name in entry else None
 
 
 def _scores(results: tuple[DatasetResult, ...]) -> str:

@@ -15,6 +15,7 @@ from flan_datagen.catalog import load_catalog
 from flan_datagen.embedded.corpus import write_corpus
 from flan_datagen.page import catalog_page
 from flan_datagen.pool import Pools
+from flan_datagen.pool_cache import cache_folder
 from flan_datagen.produce import Replica, SourceMismatchError
 from flan_datagen.serve import SERVICE, DatagenServicer
 from flan_datagen.sources import open_source
@@ -53,6 +54,12 @@ _catalog = click.option(
     type=click.Path(path_type=Path),
     help="Folder of catalog files with datasets of your own.",
 )
+_cache = click.option(
+    "--cache",
+    "cache",
+    metavar="DIR|none",
+    help="Where chosen rows are kept for the next start. Absent: FLAN_CACHE, else the user's cache folder.",
+)
 _spec = click.option("--spec", "spec_file", envvar="FLAN_SPEC", required=True, help="Run spec (YAML).")
 
 
@@ -64,6 +71,7 @@ def main() -> None:
 @main.command()
 @_data
 @_catalog
+@_cache
 @click.option("--redis", "redis_url", envvar="FLAN_REDIS", help="URL of the line; absent: previews only.")
 @click.option("--tokenizer", "tokenizer_file", envvar="FLAN_TOKENIZER", help="SentencePiece model file.")
 @click.option("--run", envvar="FLAN_RUN", help="Serve this run only; absent: every run found.")
@@ -75,6 +83,7 @@ def main() -> None:
 def serve(
     data: str,
     catalog_folder: Path | None,
+    cache: str | None,
     redis_url: str | None,
     tokenizer_file: str | None,
     run: str | None,
@@ -84,9 +93,8 @@ def serve(
 ) -> None:
     """Makes windows for the runs on the line, and serves examples over gRPC."""
     stop = stop_event()
-    source = open_source(data)
+    pools = _pools(data, catalog_folder, cache)
     pieces = Tokenizer.load(tokenizer_file) if tokenizer_file else None
-    pools = Pools(source, load_catalog(catalog_folder))
     server = Server(listen)
     server.add(
         datagen_service_pb2_grpc.add_DatagenServiceServicer_to_server, DatagenServicer(pools, pieces), SERVICE
@@ -115,7 +123,7 @@ def serve(
         replica = Replica(client, make_maker, name=name, run=run, claim_idle_s=claim_idle_s)
         server.set_serving(True)
         write_ready_file(ready_file, address)
-        event(_log, "serving", replica=name, address=address, data=source.name)
+        event(_log, "serving", replica=name, address=address, data=pools.source.name)
         replica.serve(stop)
     finally:
         server.stop()
@@ -124,6 +132,7 @@ def serve(
 @main.command()
 @_data
 @_catalog
+@_cache
 @_spec
 @click.option(
     "--tokenizer", "tokenizer_file", help="SentencePiece model file; with it the lengths are checked."
@@ -131,11 +140,16 @@ def serve(
 @click.option("--report", type=click.Path(path_type=Path), help="Write what was left out here (JSON).")
 @one_line_faults("flan_datagen")
 def check(
-    data: str, catalog_folder: Path | None, spec_file: str, tokenizer_file: str | None, report: Path | None
+    data: str,
+    catalog_folder: Path | None,
+    cache: str | None,
+    spec_file: str,
+    tokenizer_file: str | None,
+    report: Path | None,
 ) -> None:
     """Checks a run spec against the catalog, and that the data can be read."""
     spec = load_spec(spec_file)
-    pools = Pools(open_source(data), load_catalog(catalog_folder))
+    pools = _pools(data, catalog_folder, cache)
     entries = mixture_entries(spec, pools.catalog)
     if tokenizer_file is not None:
         check_lengths(spec, entries, Tokenizer.load(tokenizer_file))
@@ -178,6 +192,7 @@ def page(out: Path) -> None:
 @main.command("tokenizer")
 @_data
 @_catalog
+@_cache
 @_spec
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file to write."
@@ -185,11 +200,16 @@ def page(out: Path) -> None:
 @click.option("--vocab-size", type=int, help="Pieces; absent: the spec's tokenizer.vocab_size.")
 @one_line_faults("flan_datagen")
 def train_tokenizer(
-    data: str, catalog_folder: Path | None, spec_file: str, out: Path, vocab_size: int | None
+    data: str,
+    catalog_folder: Path | None,
+    cache: str | None,
+    spec_file: str,
+    out: Path,
+    vocab_size: int | None,
 ) -> None:
     """Trains a tokenizer on the mixture's training pools: never on a held-out cluster."""
     spec = load_spec(spec_file)
-    pools = Pools(open_source(data), load_catalog(catalog_folder))
+    pools = _pools(data, catalog_folder, cache)
     texts: list[str] = []
     entries = mixture_entries(spec, pools.catalog)
     for entry in entries:
@@ -206,6 +226,11 @@ def train_tokenizer(
         temporary.replace(out)
     except OSError as err:
         raise FlanError(f"--out {out} cannot be written: {err.strerror}") from err
+
+
+def _pools(data: str, catalog_folder: Path | None, cache: str | None) -> Pools:
+    folder = cache_folder(cache)
+    return Pools(open_source(data, folder), load_catalog(catalog_folder), cache=folder)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections import Counter
 from flan.v1 import datagen_service_pb2 as pb
 from flan_datagen.catalog import Entry, Part
 from flan_datagen.catalog.columns import type_name
-from flan_datagen.examples import ANSWER_KINDS, EVERY_ROW
+from flan_datagen.examples import ANSWER_KINDS
 from flan_datagen.pool import Pools
 from flan_datagen.units import mixture_units, unlicensed_entries
 from flan_datagen.window import WindowMaker
@@ -62,8 +62,7 @@ def describe_mixture(spec: RunSpec, pools: Pools, tokenizer: Tokenizer | None) -
       SpecError: the spec names what the catalog has not, or is pinned to another tokenizer.
     """
     units = mixture_units(spec, pools)
-    whole = [pools.train(unit.entry, seed=spec.seed, cap=EVERY_ROW, part=unit.part) for unit in units]
-    rows = [len(pool) for pool in whole]
+    rows = [pools.train_rows(unit.entry, unit.part) for unit in units]
     sizes = [min(num, spec.mixture.cap) for num in rows]
     rates = [min(size, spec.mixture.rate_maximum) for size in sizes]
     response = pb.DescribeMixtureResponse(

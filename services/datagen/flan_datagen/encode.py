@@ -11,8 +11,10 @@ ids of all are gathered:
     ids     5      9 7     3    4     6        the ids of the text: 5 9 7 3 4 6
 
 Words are remembered from call to call, up to a bound; no result depends on what is remembered. With a model for which
-the argument does not hold whole texts are encoded (`may_be_cut`). Cutting at spaces alone would leave 1.7 times as many
-new words in a window of real rows, and new words take most of the time. bench/encode.py has the figures.
+the argument does not hold, whole texts are encoded (`may_be_cut`): cut at spaces, unigram models differed in 2 of 3000
+long texts, where rounded sums of scores decide between "... ." and ". ...", and models with SentencePiece's defaults in
+200, where spaces are dropped. Of our own models nothing is left to fall back on. Cutting at spaces alone would leave
+half as many new words again in a window of real rows, and those take most of the time (bench/encode.py).
 """
 
 import dataclasses
@@ -72,6 +74,11 @@ class Encoder:
         if self.by_words:
             self._cuts = _Cuts(model)
             self._words = _Words(tokenizer, self._dtype)
+
+    @property
+    def num_words(self) -> int:
+        """Words that are remembered."""
+        return self._words.num_words if self.by_words else 0
 
     def encode(self, texts: list[str] | pl.Series) -> Encoded:
         """Ids of each text: those of `Tokenizer.encode`."""
@@ -171,7 +178,7 @@ class _Words:
     def encode(self, words: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """Ids of words, end to end; where each word's begin, and the end, int64[num_words + 1]."""
         numbers = words.cast(self._dtype).to_physical().to_numpy().astype(np.int64)
-        if numbers.max() >= len(self._lengths):
+        if numbers.max() >= self.num_words:
             self._make_room(numbers.max() + 1)
         lengths = self._lengths[numbers]
         if lengths.min() == _UNKNOWN:
@@ -182,19 +189,24 @@ class _Words:
         places += np.arange(len(places))
         return self._ids[places], ends
 
+    @property
+    def num_words(self) -> int:
+        """How many have a place."""
+        return len(self._lengths)
+
     def exceed(self, most_words: int, most_bytes: int) -> bool:
         """Whether there is more than that."""
-        return len(self._starts) > most_words or self._num_bytes + self._ids.nbytes > most_bytes
+        return self.num_words > most_words or self._num_bytes + self._ids.nbytes > most_bytes
 
     def _make_room(self, num_words: int) -> None:
-        more = np.full(num_words - len(self._lengths), _UNKNOWN, np.int32)
+        more = np.full(num_words - self.num_words, _UNKNOWN, np.int32)
         self._starts = np.concatenate([self._starts, more])
         self._lengths = np.concatenate([self._lengths, more])
 
     def _learn(self, words: pl.Series, numbers: np.ndarray, unknown: np.ndarray) -> None:
         """Encodes the words at the places `unknown`: many in a string, each after a newline."""
         # Any one place of those that a word stands at.
-        place = np.full(len(self._lengths), _UNKNOWN)
+        place = np.full(self.num_words, _UNKNOWN)
         place[numbers[unknown]] = unknown
         learnt = np.flatnonzero(place != _UNKNOWN)
         words = words[place[learnt]]

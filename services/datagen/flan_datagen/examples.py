@@ -19,8 +19,8 @@ from flan_datagen.render import Renderer, Shelf, few_shot, shots
 from flan_shared.spec import TemplatePolicy
 from flan_shared.tokenizer import Tokenizer
 
-EVERY_ROW = 2**62
-"""A cap that takes nothing away."""
+_CAP = 30_000
+"""Training rows that previews and exemplars are taken from: those of a run with the default cap."""
 
 ANSWER_KINDS = {
     "classification": example_pb2.ANSWER_KIND_CLASSIFICATION,
@@ -93,7 +93,7 @@ def _every(
     trained = pools.train_parts(entry)
     for part in entry.members:
         whole = (
-            pools.train(entry, seed=request.seed, cap=EVERY_ROW, part=part.name)
+            pools.train(entry, seed=request.seed, cap=_CAP, part=part.name)
             if part.name in trained
             else pools.test(entry)
         )
@@ -123,7 +123,7 @@ def _pool(entry: Entry, request: pb.StreamExamplesRequest, pools: Pools) -> Pool
         return pools.dev(entry)
     if request.split == TEST:
         return pools.test(entry)
-    return pools.train(entry, seed=request.seed, cap=EVERY_ROW)
+    return pools.train(entry, seed=request.seed, cap=_CAP)
 
 
 def _row_keys(pool: Pool) -> np.ndarray:
@@ -141,7 +141,7 @@ def _rendered(
 ) -> Iterator[example_pb2.Example]:
     entry = asked.pool.entry
     shuffled = policy.options == "shuffled"
-    train = pools.train(entry, seed=request.seed, cap=EVERY_ROW) if policy.num_shots else asked.pool
+    train = pools.train(entry, seed=request.seed, cap=_CAP) if policy.num_shots else asked.pool
     renderer = Renderer(
         [Shelf(asked.pool, asked.faces.all, shuffled), Shelf(train, asked.faces.all, shuffled)],
         seed=request.seed,

@@ -129,15 +129,7 @@ class Pools:
         Raises:
           DataError: the source has no training rows of the dataset, or cannot be read.
         """
-        splits = [split for member in entry.members for split in member.splits.train]
-        what = " or ".join(dict.fromkeys(splits))
-        places = [
-            self._place(entry, member.name, split)
-            for member in entry.members
-            if part in (None, member.name) and (split := self._found(entry, member.name, member.splits.train))
-        ]
-        if not places:
-            raise DataError(f"dataset {entry.id!r} has no {what} rows in {self.source.name}")
+        places, what = self._train_places(entry, part)
 
         def make() -> pl.DataFrame:
             rows = smallest([self._train_rows(entry, place, seed, cap) for place in places], cap)
@@ -160,14 +152,14 @@ class Pools:
         """How many rows the training pool would have without a cap; nothing is held.
 
         Raises:
-          DataError: a split cannot be read.
+          DataError: the source has no training rows of the dataset, or cannot be read.
         """
-        return sum(
-            counts.examples - sum(self._place(entry, member.name, split).aside(counts))
-            for member in entry.members
-            if part in (None, member.name) and (split := self._found(entry, member.name, member.splits.train))
-            for counts in [self._count(entry, member.name, split)]
-        )
+        places, what = self._train_places(entry, part)
+        counted = [(place, self._count(entry, place.part, place.split)) for place in places]
+        num_rows = sum(counts.examples - sum(place.aside(counts)) for place, counts in counted)
+        if not num_rows:
+            raise DataError(f"dataset {entry.id!r} has no {what} rows in {self.source.name}")
+        return num_rows
 
     def dev(self, entry: Entry) -> Pool:
         """The development rows.
@@ -258,6 +250,19 @@ class Pools:
 
     def _found(self, entry: Entry, part: str, names: Sequence[str]) -> str | None:
         return next((name for name in names if self.source.has(entry, part, name)), None)
+
+    def _train_places(self, entry: Entry, part: str | None) -> tuple[list[_Place], str]:
+        """Where training rows are, of one part or of all, and the names they could have, for messages."""
+        splits = [split for member in entry.members for split in member.splits.train]
+        what = " or ".join(dict.fromkeys(splits))
+        places = [
+            self._place(entry, member.name, split)
+            for member in entry.members
+            if part in (None, member.name) and (split := self._found(entry, member.name, member.splits.train))
+        ]
+        if not places:
+            raise DataError(f"dataset {entry.id!r} has no {what} rows in {self.source.name}")
+        return places, what
 
     def _place(self, entry: Entry, part: str, split: str) -> _Place:
         splits = entry.part(part).splits

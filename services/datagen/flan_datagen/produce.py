@@ -157,7 +157,8 @@ class Replica:
                 maker = self._maker(held.keys.run)
                 self._check(held, maker)
                 window = maker.make(held.ticket.window, held.ticket.num_shards)
-                write_window(self._client, held.keys, held.attempt, held.entry_id, window)
+                made = time.monotonic()
+                size = write_window(self._client, held.keys, held.attempt, held.entry_id, window)
         except (SourceMismatchError, *connection_faults, *memory_faults):
             # Nobody's fault who makes windows: no failure of this one.
             self._hand_back(held)
@@ -169,7 +170,8 @@ class Replica:
             # Another replica is given the first chance.
             time.sleep(_IDLE_WAIT_S)
             return
-        self._announce(held, window, time.monotonic() - began)
+        now = time.monotonic()
+        self._announce(held, window, size, now - began, now - made)
 
     def _maker(self, run: str) -> WindowMaker:
         if run not in self._makers:
@@ -241,7 +243,9 @@ class Replica:
         if deliveries > _DELIVERIES_A_FAILURE and deliveries % _DELIVERIES_A_FAILURE == 1:
             self._report(held, f"delivered {deliveries} times: the replicas that took it were killed or hung")
 
-    def _announce(self, held: _Held, window: Window, seconds: float) -> None:
+    def _announce(
+        self, held: _Held, window: Window, size_bytes: int, seconds: float, write_seconds: float
+    ) -> None:
         """For onlookers only: may be lost or repeated."""
         for row in window.quarantined:
             message = batch_pb2.QuarantinedRow(
@@ -256,7 +260,15 @@ class Replica:
                 "replica": self._name,
                 "examples": window.num_examples,
                 "tokens": window.num_tokens,
+                "size_bytes": size_bytes,
                 "seconds": f"{seconds:.4f}",
+                # Read, render, tokenize, pack, write; what is not listed is waiting for the ticket's data to open.
+                "phases": json.dumps(
+                    {
+                        name: round(value, 4)
+                        for name, value in {**window.seconds_by_phase, "write": write_seconds}.items()
+                    }
+                ),
                 # By dataset, what did not go through whole; nothing where all did.
                 "losses": json.dumps(_losses(window)),
             },
@@ -269,8 +281,8 @@ class Replica:
 
 def write_window(
     client: redis.Redis, keys: RunKeys, attempt: Attempt, entry_id: bytes | str, window: Window
-) -> None:
-    """Writes every batch of every shard and acknowledges the ticket, in one MULTI.
+) -> int:
+    """Writes every batch of every shard and acknowledges the ticket, in one MULTI; returns the bytes of the batches.
 
     Redis refuses any id not above the last, not only a repeated one, so a refusal proves that the window is there
     only because windows are whole: all refused, or all nil, is success.
@@ -279,11 +291,13 @@ def write_window(
       LineError: Redis took a part of the window; the line is broken.
       redis.RedisError: nothing was written, or a connection fault.
     """
-    pipe = client.pipeline(transaction=True)
+    pipe, size_bytes = client.pipeline(transaction=True), 0
     for shard, batches in enumerate(window.shards):
         for batch in batches:
             stream = keys.window(attempt, batch.window, shard)
-            pipe.xadd(stream, {"batch": encode_batch(batch)}, id=batch_id(batch.batch), nomkstream=True)
+            data = encode_batch(batch)
+            size_bytes += len(data)
+            pipe.xadd(stream, {"batch": data}, id=batch_id(batch.batch), nomkstream=True)
     pipe.xack(keys.tickets(attempt), GROUP, entry_id)
     answers = pipe.execute(raise_on_error=False)[:-1]
     for answer in answers:
@@ -300,6 +314,7 @@ def write_window(
             raise LineError(
                 f"window {window.shards[shard][0].window} of {keys.run!r} was {' and '.join(sorted(outcomes))} in part"
             )
+    return size_bytes
 
 
 def _losses(window: Window) -> dict[str, dict[str, int]]:

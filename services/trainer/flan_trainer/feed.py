@@ -3,6 +3,9 @@
 The feed keeps its own position; the cursor of the run is that of the last applied step. Batch n is taken only
 after n - 1, from a window that was written whole; whatever looks otherwise is not trusted: the link is claimed
 anew and the windows from the feed's position on are ordered again. They come out the same.
+
+With several hosts every one has a feed of its own shard, and only the first orders: after a loss from the window of
+the last applied step, which no feed is behind. What a feed has taken already it then leaves out.
 """
 
 import logging
@@ -11,6 +14,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from typing import Literal
 
 import redis
 
@@ -20,15 +24,21 @@ from flan_shared.line import PackedBatch, connection_faults, decode_batch, memor
 from flan_shared.line.connect import BLOCK_MS
 from flan_shared.line.keys import OPENED, batch_id
 from flan_shared.telemetry import event
-from flan_trainer.link import Link, LinkLostError
+from flan_trainer.follower import Follower
+from flan_trainer.link import Backlog, Link, LinkLostError
 
 _log = logging.getLogger(__name__)
+
+Wait = Literal["", "datagen", "redis", "memory", "host"]
+"""What a feed waits for: nothing, a window, an answer, room in Redis, another host of the trainer."""
 
 _FAILURES_STOP = 3
 """Reported exceptions for one window that stop the run."""
 
-_STALL_S = 10.0
-"""A wait is told to the log this often."""
+_SLOW_ANSWER_S = 2.0
+"""A look at Redis that takes longer, a block included, is a Redis that does not answer."""
+
+_LAG_WAIT_S = 0.05
 
 _LONGEST_BACKOFF_S = 2.0
 
@@ -38,7 +48,7 @@ class Feed:
 
     def __init__(
         self,
-        link: Link,
+        link: Link | Follower,
         *,
         spec_digest: str,
         source_digest: str,
@@ -54,7 +64,7 @@ class Feed:
         source_digest: that every batch must carry; empty: the first batch pins it.
         window: of the next batch.
         batch: the next batch, from 1.
-        ahead: windows ordered at a time; Redis holds as many.
+        ahead: windows ordered at a time; Redis holds as many, and up to twice as many of a host that lags.
         shard: of this host.
         stop: ends the iteration at its next wait when it is set.
         """
@@ -67,6 +77,14 @@ class Feed:
         self._shard = shard
         self._ordered = window
         """The first window that is not ordered yet."""
+        self._taken = (window, batch)
+        """The first batch that was not handed out yet; after a loss reading may begin before it."""
+        self._applied = window
+        self._slowest = window
+        """The first window that some host has not read, as far as was looked."""
+        self._wait: tuple[Wait, float] = ("", 0.0)
+        self._asked: float | None = None
+        """When the look at Redis began that is not answered yet."""
         self._failures_after = OPENED
         self._failures: dict[int, list[batch_pb2.Failure]] = {}
         self._damaged: Counter[tuple[int, int]] = Counter()
@@ -85,10 +103,28 @@ class Feed:
         """Tells the feed that its link was found lost by another thread."""
         self._lost = reason
 
+    def applied(self, window: int) -> None:
+        """Tells the feed that the next step to apply is of `window`: the step before it is done on all hosts."""
+        self._applied = window
+
     @property
     def window(self) -> int:
         """The window in hand."""
         return self._window
+
+    def waits(self) -> tuple[Wait, float]:
+        """What the feed waits for, and for how many seconds; may be asked from any thread."""
+        now, asked, (wait, since) = time.monotonic(), self._asked, self._wait
+        if asked is not None and now - asked > _SLOW_ANSWER_S:
+            return "redis", now - asked
+        return wait, now - since if wait else 0.0
+
+    def backlog(self) -> Backlog | None:
+        """What lies in Redis; None where it is not known, as on a host that only follows."""
+        try:
+            return self._link.backlog(self._window, self._ordered) if isinstance(self._link, Link) else None
+        except redis.RedisError:
+            return None
 
     def verify(self) -> None:
         """See `Link.verify`; called before each save.
@@ -97,7 +133,15 @@ class Feed:
           LinkLostError: the link is lost.
           SupersededError: a newer start holds the run.
         """
-        self._link.verify(self._window, self._shard)
+        while True:
+            window = self._window
+            try:
+                # A window that is not ordered yet, because a host lags or Redis is full, cannot be missed.
+                return self._link.verify(window if window < self._ordered else None, self._shard)
+            except LinkLostError:
+                if window == self._window:
+                    raise
+                # It was read and removed while this thread looked for it.
 
     def __iter__(self) -> Iterator[PackedBatch]:
         """Batches in order.
@@ -107,34 +151,40 @@ class Feed:
           LineError: three failures for one window, or a batch of another spec or source.
         """
         backoff_s = 0.0
-        waiting_since = time.monotonic()
         while not (self._stop.is_set() or self._told_to_stop.is_set()):
             try:
+                self._asked = time.monotonic()
                 if self._lost is not None:
                     self._relink()
-                if self._ordered <= self._window:
-                    # Redis was full when this window was due.
-                    self._order()
+                if self._ordered <= self._window and not self._order_late():
+                    continue
                 if not self._entries and not self._read():
-                    self._link.verify(self._window, self._shard)
-                    waiting_since = self._tell_stall(waiting_since)
+                    self.verify()
+                    self._waits_for("datagen")
                     continue
                 backoff_s = 0.0
                 if self._entries:
                     batch = self._take()
-                    waiting_since = time.monotonic()
-                    yield batch
+                    self._asked = None
+                    if (batch.window, batch.batch) >= self._taken:
+                        self._taken = (self._window, self._batch)
+                        self._waits_for("")
+                        yield batch
             except LinkLostError as err:
                 self._lost = str(err)
             except connection_faults as err:
-                backoff_s = self._back_off(backoff_s, err)
+                backoff_s = self._back_off(backoff_s, err, "redis")
                 # The attempt, the server and the window are looked at before anything else is read.
                 self._lost = self._lost if self._lost is not None else self._look_again()
             except memory_faults as err:
                 # Another run's windows, or this one's, are read in time; the transaction changed nothing.
-                backoff_s = self._back_off(backoff_s, err)
+                backoff_s = self._back_off(backoff_s, err, "memory")
             except redis.ResponseError as err:
                 raise LineError(f"Redis refuses what the line needs: {err}") from err
+
+    def _waits_for(self, wait: Wait) -> None:
+        if wait != self._wait[0]:
+            self._wait = (wait, time.monotonic())
 
     def _look_again(self) -> str | None:
         try:
@@ -143,20 +193,25 @@ class Feed:
             return str(err)
         return None
 
-    def _back_off(self, last_s: float, err: Exception) -> float:
+    def _back_off(self, last_s: float, err: Exception, wait: Wait) -> float:
+        self._asked = None
+        self._waits_for(wait)
         backoff_s = min(_LONGEST_BACKOFF_S, max(0.1, last_s * 2))
         event(_log, "redis is away or full", level=logging.WARNING, cause=err, retry_s=backoff_s)
         self._stop.wait(backoff_s * random.uniform(0.5, 1.0))
         return backoff_s
 
     def _relink(self) -> None:
-        """Orders everything from the feed's own position under a new attempt."""
+        """Orders everything that is still to be read under a new attempt."""
         if self._lost:
             self._link.claim(self._lost)
+            if self._link.num_shards > 1 and self._applied < self._window:
+                # A host may be behind this feed, by what either has prefetched.
+                self._window, self._batch = self._applied, 1
         self._entries.clear()
         self._failures.clear()
         self._failures_after = OPENED
-        self._ordered = self._window
+        self._ordered = self._slowest = self._window
         reason, self._lost = self._lost, "orders could not be posted"
         self._order()
         # Only now: a fault above leaves a reason to claim again. An empty one would not.
@@ -167,10 +222,23 @@ class Feed:
     def _order(self, read: int | None = None) -> None:
         # Until the first batch pins the source, one window: two replicas over different data must not both write.
         ahead = self._ahead if self._source_digest else 1
-        windows = range(self._ordered, self._window + ahead)
+        stop = self._window + ahead
+        if self._link.num_shards > 1:
+            self._slowest = self._link.slowest(self._slowest, self._ordered)
+            stop = min(stop, self._slowest + 2 * self._ahead)
+        windows = range(self._ordered, stop)
         if windows or read is not None:
             self._link.post(windows, self._source_digest, read=read)
             self._ordered = max(self._ordered, windows.stop if windows else self._ordered)
+
+    def _order_late(self) -> bool:
+        """Orders the window that is due: Redis was full, or another host lagged, when its turn came."""
+        self._order()
+        if self._ordered > self._window:
+            return True
+        self._waits_for("host")
+        self._stop.wait(_LAG_WAIT_S)
+        return False
 
     def _read(self) -> bool:
         """Fills the buffer; whether anything came."""
@@ -248,9 +316,3 @@ class Feed:
                 f"this run is pinned to {self._source_digest}: start datagen over the data the run began with"
             )
         self._source_digest = batch.source_digest
-
-    def _tell_stall(self, since: float) -> float:
-        if time.monotonic() - since < _STALL_S:
-            return since
-        event(_log, "waiting for datagen", window=self._window, batch=self._batch)
-        return time.monotonic()

@@ -1,10 +1,14 @@
 """The trainer's hold on a run in Redis: it claims an attempt, and it alone makes keys (docs/design.md, section 5).
 
+Of a trainer's hosts the first has the `Link`: it claims, opens windows for all shards and posts tickets. The others
+follow it (`flan_trainer.follower`). Every host reads and removes its own shard.
+
 Everything that changes keys is one MULTI under WATCH of `attempt`, so a trainer that was superseded, or whose
 Redis came back empty or older, changes nothing. After any doubt the link is made anew with the next number, and
 all windows are ordered again under new keys: that is always right, because windows are pure functions.
 """
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -15,22 +19,82 @@ from flan.v1 import batch_pb2
 from flan_shared.errors import SupersededError
 from flan_shared.line import Attempt, RunKeys
 from flan_shared.line.connect import server_run_id
-from flan_shared.line.keys import GROUP, METRICS_LENGTH, OPENED, RUNS, ticket_id
+from flan_shared.line.keys import BATCHES_A_READ, GROUP, METRICS_LENGTH, OPENED, RUNS, ticket_id
 from flan_shared.spec import RunSpec
 from flan_shared.telemetry import event
 
 _log = logging.getLogger(__name__)
 
 
-_NUM_SHARDS = 1
-"""Trainer hosts. Windows are made for any number; a trainer of several hosts is not built yet."""
-
-
 class LinkLostError(Exception):
     """The run in Redis is not as this trainer left it; `Link.claim` again."""
 
 
-class Link:
+@dataclasses.dataclass(frozen=True)
+class Backlog:
+    """What of an attempt lies in Redis.
+
+    Attributes:
+      tickets_waiting: that no replica has taken.
+      in_hand: by window, the replica that has its ticket.
+      windows_made: whole, and not read to the end by the first host.
+      size_bytes: memory of the windows of all shards.
+      is_full: Redis has reached its maxmemory and refuses what is written.
+    """
+
+    tickets_waiting: int
+    in_hand: dict[int, str]
+    windows_made: int
+    size_bytes: int
+    is_full: bool
+
+
+class Hold:
+    """What every host of a trainer does with a run: it reads its own shard under the live attempt."""
+
+    def __init__(self, client: redis.Redis, spec: RunSpec, start: int) -> None:
+        """Args:
+        client: of the line.
+        spec: of the run, pinned to its tokenizer.
+        start: of the trainer, the same on all its hosts.
+        """
+        self.client = client
+        self.keys = RunKeys(spec.run_id)
+        self.attempt = Attempt(start, 0)
+
+    def read(
+        self, window: int, shard: int, after: str, failures_after: str, *, block_ms: int
+    ) -> dict[str, list]:
+        """New entries by stream name: of the window's shard and of the failures stream."""
+        streams = {
+            self.window_stream(window, shard): after,
+            self.failures_stream(): failures_after,
+        }
+        # A few batches a call: a window may be large, and the reader buffers what it is given.
+        answer = self.client.xread(streams, count=BATCHES_A_READ, block=block_ms)
+        return {name.decode(): entries for name, entries in answer or []}
+
+    def window_stream(self, window: int, shard: int) -> str:
+        """Name under which `read` gives the window's entries."""
+        return self.keys.window(self.attempt, window, shard)
+
+    def failures_stream(self) -> str:
+        """Name under which `read` gives failures."""
+        return self.keys.failures(self.attempt)
+
+    def _held(self, client: redis.Redis | redis.client.Pipeline) -> Attempt | None:
+        value = client.get(self.keys.attempt)
+        return Attempt.parse(value.decode()) if value else None
+
+    def _give_way(self, held: Attempt | None) -> None:
+        if held is not None and held.start > self.attempt.start:
+            raise SupersededError(
+                f"run {self.keys.run!r} was taken over by a trainer started later "
+                f"(attempt {held}, this one is {self.attempt}); this one stops"
+            )
+
+
+class Link(Hold):
     """One trainer's claim on one run."""
 
     def __init__(
@@ -47,14 +111,16 @@ class Link:
         Args:
           client: of the line.
           spec: of the run, pinned to its tokenizer.
-            clock: seconds since the epoch.
+          num_shards: hosts of the trainer; every one reads a stream of its own.
+          clock: seconds since the epoch.
         """
-        self.client = client
-        self.keys = RunKeys(spec.run_id)
-        self._spec = spec
-        held = self._held(client)
-        start = max(int(clock() * 1000), held.start + 1 if held else 0)
-        self.attempt = Attempt(start, 0)
+        if num_shards < 1:
+            raise ValueError(f"num_shards is {num_shards}; expected at least 1, one for each host")
+        super().__init__(client, spec, int(clock() * 1000))
+        self.num_shards = num_shards
+        self._spec, self._spec_digest = spec, spec.digest
+        if (held := self._held(client)) and held.start >= self.attempt.start:
+            self.attempt = Attempt(held.start + 1, 0)
         self._server = ""
 
     def claim(self, reason: str) -> None:
@@ -97,7 +163,8 @@ class Link:
         event(_log, "run claimed", run=self.keys.run, attempt=self.attempt, reason=reason)
 
     def post(self, windows: Iterable[int], source_digest: str, *, read: int | None = None) -> None:
-        """Opens the keys of `windows` and posts their tickets; first removes window `read` and its ticket.
+        """Opens the keys of `windows` and posts their tickets; first removes the first
+        shard of window `read` and its ticket: the first host has read it, so it is whole for all hosts.
 
         Raises:
           LinkLostError: the attempt is not this one any more.
@@ -107,44 +174,64 @@ class Link:
         def build(pipe: redis.client.Pipeline) -> None:
             tickets = self.keys.tickets(self.attempt)
             if read is not None:
-                pipe.unlink(*(self._window(read, shard) for shard in range(_NUM_SHARDS)))
+                pipe.unlink(self.window_stream(read, 0))
                 pipe.xack(tickets, GROUP, ticket_id(read))
                 pipe.xdel(tickets, ticket_id(read))
             for window in windows:
-                for shard in range(_NUM_SHARDS):
-                    pipe.xadd(self._window(window, shard), {"opened": ""}, id=OPENED)
+                for shard in range(self.num_shards):
+                    pipe.xadd(self.window_stream(window, shard), {"opened": ""}, id=OPENED)
                 ticket = batch_pb2.Ticket(
                     window=window,
-                    num_shards=_NUM_SHARDS,
-                    spec_digest=self._spec.digest,
+                    num_shards=self.num_shards,
+                    spec_digest=self._spec_digest,
                     source_digest=source_digest,
                 )
                 pipe.xadd(tickets, {"ticket": ticket.SerializeToString()}, id=ticket_id(window))
 
         self._change(build)
 
-    def read(
-        self, window: int, shard: int, after: str, failures_after: str, *, block_ms: int
-    ) -> dict[str, list]:
-        """New entries by stream name: of the window's shard and of the failures stream."""
-        streams = {
-            self._window(window, shard): after,
-            self.keys.failures(self.attempt): failures_after,
+    def slowest(self, first: int, stop: int) -> int:
+        """The first of the windows from `first` on that another host has not read; `stop` where all were."""
+        for window in range(first, stop):
+            others = [self.window_stream(window, shard) for shard in range(1, self.num_shards)]
+            if others and self.client.exists(*others):
+                return window
+        return stop
+
+    def backlog(self, window: int, stop: int) -> Backlog | None:
+        """What lies in Redis of the windows from `window`, in hand, to `stop`, not ordered yet; None: not known.
+
+        Raises:
+          redis.ConnectionError, redis.TimeoutError: Redis is away.
+        """
+        tickets = self.keys.tickets(self.attempt)
+        with self.client.pipeline(transaction=False) as pipe:
+            pipe.info("memory")
+            pipe.xlen(tickets)
+            pipe.xinfo_groups(tickets)
+            pipe.xpending_range(tickets, GROUP, "-", "+", max(1, stop - window))
+            for each in range(window, stop):
+                for shard in range(self.num_shards):
+                    pipe.memory_usage(self.window_stream(each, shard), samples=0)
+            memory, length, groups, pending, *sizes = pipe.execute(raise_on_error=False)
+        if any(isinstance(answer, Exception) for answer in (memory, length, groups, pending)) or not groups:
+            return None
+        # Ticket ids count windows from 1, so the last id delivered is the first window that was not.
+        delivered = int(groups[0]["last-delivered-id"].split(b"-")[0])
+        waiting = min(length, max(0, stop - delivered))
+        in_hand = {
+            int(entry["message_id"].split(b"-")[0]) - 1: entry["consumer"].decode() for entry in pending
         }
-        # A few batches a call: a window may be large, and the reader buffers what it is given.
-        answer = self.client.xread(streams, count=4, block=block_ms)
-        return {name.decode(): entries for name, entries in answer or []}
+        return Backlog(
+            waiting,
+            in_hand,
+            max(0, length - waiting - len(in_hand)),
+            sum(size for size in sizes if isinstance(size, int)),
+            memory["used_memory"] >= (memory.get("maxmemory") or float("inf")),
+        )
 
-    def window_stream(self, window: int, shard: int) -> str:
-        """Name under which `read` gives the window's entries."""
-        return self._window(window, shard)
-
-    def failures_stream(self) -> str:
-        """Name under which `read` gives failures."""
-        return self.keys.failures(self.attempt)
-
-    def verify(self, window: int, shard: int) -> None:
-        """Checks that the run is as this trainer left it; `window` must be open.
+    def verify(self, window: int | None, shard: int) -> None:
+        """Checks that the run is as this trainer left it; `window`, where there is one, must be open.
 
         Raises:
           LinkLostError: another attempt, another start of the server, or a missing window.
@@ -156,26 +243,12 @@ class Link:
             raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
         if (server := server_run_id(self.client)) != self._server:
             raise LinkLostError(f"Redis was restarted: run_id {server}")
-        if not self.client.exists(self._window(window, shard)):
+        if window is not None and not self.client.exists(self.window_stream(window, shard)):
             raise LinkLostError(f"window {window} is gone")
 
     def close(self) -> None:
         """Removes every key of this attempt and of smaller ones; the run's own keys stay."""
         self._remove(lambda attempt: attempt <= self.attempt)
-
-    def _window(self, window: int, shard: int) -> str:
-        return self.keys.window(self.attempt, window, shard)
-
-    def _held(self, client: redis.Redis | redis.client.Pipeline) -> Attempt | None:
-        value = client.get(self.keys.attempt)
-        return Attempt.parse(value.decode()) if value else None
-
-    def _give_way(self, held: Attempt | None) -> None:
-        if held is not None and held.start > self.attempt.start:
-            raise SupersededError(
-                f"run {self.keys.run!r} was taken over by a trainer started later "
-                f"(attempt {held}, this one is {self.attempt}); this one stops"
-            )
 
     def _change(self, build: Callable[[redis.client.Pipeline], None]) -> None:
         with self.client.pipeline(transaction=True) as pipe:

@@ -30,6 +30,7 @@ from flan_trainer.link import LinkLostError
 from flan_trainer.prefetch import Prefetch
 from flan_trainer.publish import Publisher
 from flan_trainer.status import Status
+from flan_trainer.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -104,17 +105,18 @@ class Loop:
             self._publish(self._folder / f"checkpoint_{self._engine.step}", self._engine.parameters())
             self._saved = self._cursor
         self._status.phase(pb.TRAINER_PHASE_TRAINING)
-        prefetch = Prefetch(feed, self._expand)
-        try:
-            self._steps(prefetch, feed, stopping)
-        finally:
-            feed.stop()
-            prefetch.close()
-        if self._engine.step < self._spec.train.steps:
-            return None
-        self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
-        if not self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping):
-            return None
+        with Watch(self._status, feed):
+            prefetch = Prefetch(feed, self._expand)
+            try:
+                self._steps(prefetch, feed, stopping)
+            finally:
+                feed.stop()
+                prefetch.close()
+            if self._engine.step < self._spec.train.steps:
+                return None
+            self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
+            if not self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping):
+                return None
         self._status.phase(pb.TRAINER_PHASE_DONE)
         return Outcome(self._engine.step, self._cursor, self._digest)
 
@@ -140,6 +142,8 @@ class Loop:
             empty = 0
             metrics = self._engine.train_step(features)
             self._settle(prefetch.wait_s)
+            # The step before is done by now, and with it every host's.
+            feed.applied(self._cursor.window)
             self._cursor = self._cursor.after(batch, trained=count_examples(features))
             self._pending = (metrics, self._engine.step, len(batch.tokens))
             if self._engine.step % every == 0 or self._engine.step == last:

@@ -1,4 +1,6 @@
-"""Runs an iterator a few items ahead on a thread, so that reading and expanding stay off the step's critical path."""
+"""Runs an iterator a few items ahead on a thread, so that reading, expanding and the copy to the device stay off the
+step's critical path.
+"""
 
 import queue
 import threading
@@ -19,11 +21,12 @@ class Prefetch(Generic[T, U]):
         """Args:
         source: consumed on the thread.
         work: applied on the thread.
-        depth: results held at most.
+        depth: results made ahead at most, one in the making included: each of them is memory of the device.
         """
         self.wait_s = 0.0
         """Seconds that the consumer has waited so far."""
-        self._queue: queue.Queue[tuple[U | None, BaseException | None]] = queue.Queue(depth)
+        self._queue: queue.SimpleQueue[tuple[U | None, BaseException | None]] = queue.SimpleQueue()
+        self._room = threading.Semaphore(depth)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(source, work), name="prefetch", daemon=True)
         self._thread.start()
@@ -37,6 +40,7 @@ class Prefetch(Generic[T, U]):
                 if isinstance(fault, StopIteration):
                     return
                 raise fault
+            self._room.release()
             yield value
 
     def close(self) -> None:
@@ -47,18 +51,19 @@ class Prefetch(Generic[T, U]):
     def _run(self, source: Iterable[T], work: Callable[[T], U]) -> None:
         fault: BaseException = StopIteration()
         try:
-            for item in source:
-                if not self._put((work(item), None)):
-                    return
+            items = iter(source)
+            while self._has_room():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    break
+                self._queue.put((work(item), None))
         except BaseException as err:
             fault = err
-        self._put((None, fault))
+        self._queue.put((None, fault))
 
-    def _put(self, result: tuple[U | None, BaseException | None]) -> bool:
+    def _has_room(self) -> bool:
         while not self._stopped.is_set():
-            try:
-                self._queue.put(result, timeout=_POLL_S)
-                return True
-            except queue.Full:
-                continue
+            if self._room.acquire(timeout=_POLL_S):
+                return not self._stopped.is_set()
         return False

@@ -12,6 +12,7 @@ from flan.v1 import trainer_service_pb2_grpc
 from flan_shared.line import RunKeys
 from flan_shared.line.keys import METRICS_LENGTH
 from flan_trainer.cursor import Cursor
+from flan_trainer.link import Backlog
 
 SERVICE = "flan.v1.TrainerService"
 _PERIOD_S = 1.0
@@ -30,18 +31,25 @@ class Status:
         self._tokens = 0
         self._training_since: float | None = None
         self._told = 0.0
+        self._steps = 0
+        self._told_wait = (0, 0.0)
+        """Steps and seconds waited at the entry before."""
+        self._moved = time.monotonic()
+        self._saved: set[int] = set()
 
     def phase(self, phase: pb.TrainerPhase) -> None:
         """Enters a phase."""
         with self._lock:
             self._response.phase = phase
+        self._moved = time.monotonic()
         if phase == pb.TRAINER_PHASE_TRAINING:
             self._training_since = time.monotonic()
 
     def stepped(self, step: int, loss: float, cursor: Cursor, *, num_tokens: int, wait_s: float) -> None:
         """After a step; `num_tokens` non-padding tokens were in it, `wait_s` was waited for data in all."""
         self._tokens += num_tokens
-        now = time.monotonic()
+        self._steps += 1
+        now = self._moved = time.monotonic()
         elapsed_s = max(now - (self._training_since or now), 1e-9)
         with self._lock:
             self._response.step = step
@@ -58,6 +66,8 @@ class Status:
             )
         if now - self._told >= _PERIOD_S or step == self._response.num_steps:
             self._told = now
+            steps, waited_s = self._steps - self._told_wait[0], wait_s - self._told_wait[1]
+            self._told_wait = (self._steps, wait_s)
             self._tell(
                 kind="step",
                 step=step,
@@ -65,6 +75,7 @@ class Status:
                 loss=f"{loss:.4f}",
                 tokens_per_s=f"{self._tokens / elapsed_s:.0f}",
                 wait_fraction=f"{wait_s / elapsed_s:.4f}",
+                wait_ms_per_step=f"{1000 * waited_s / steps:.3f}",
                 drawn=cursor.drawn,
                 trained=cursor.trained,
                 dropped=cursor.dropped,
@@ -73,7 +84,9 @@ class Status:
 
     def saved(self, step: int, digest: str) -> None:
         """After a checkpoint became durable."""
+        self._moved = time.monotonic()
         with self._lock:
+            self._saved.add(step)
             self._response.checkpoint_step = step
         self._tell(kind="checkpoint", step=step, digest=digest)
 
@@ -83,6 +96,29 @@ class Status:
             self._published.add(step)
             self._response.published_steps[:] = sorted(self._published)
         self._tell(kind="published", step=step)
+
+    def line(self, *, waits: str, backlog: Backlog | None) -> None:
+        """What the run waits for, empty where it moves, and what of it lies in Redis."""
+        fields: dict[str, object] = {"phase": pb.TrainerPhase.Name(self.snapshot().phase), "waits": waits}
+        if backlog is not None:
+            fields |= {
+                "tickets_waiting": backlog.tickets_waiting,
+                "tickets_in_hand": len(backlog.in_hand),
+                "windows_made": backlog.windows_made,
+                "size_bytes": backlog.size_bytes,
+            }
+        self._tell(kind="line", **fields)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last step, checkpoint or phase."""
+        return time.monotonic() - self._moved
+
+    @property
+    def unpublished(self) -> int:
+        """Checkpoints of this process that the evaluator has not confirmed."""
+        with self._lock:
+            return len(self._saved - self._published)
 
     def snapshot(self) -> pb.GetStatusResponse:
         """A copy of the state."""

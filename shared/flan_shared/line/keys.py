@@ -17,6 +17,9 @@ OPENED = "0-1"
 METRICS_LENGTH = 4096
 """About so many entries are kept of a stream for onlookers."""
 
+BATCHES_A_READ = 4
+"""A host takes so many batches from Redis at a time; the answer is one more copy of them there."""
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Attempt:
@@ -91,3 +94,8 @@ def ticket_id(window: int) -> str:
 def batch_id(batch: int) -> str:
     """Entry id of batch `batch`, from 1."""
     return f"{batch}-0"
+
+
+def window_of(key: str) -> int:
+    """The window that the key of a window's stream names."""
+    return int(key.rsplit(":", 2)[1])

@@ -1,6 +1,7 @@
 """The embedded corpus as a source of rows, beside folders of files."""
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -82,6 +83,14 @@ class EmbeddedSource:
             num_rows=self.asked(entry, part, split),
             exhaust=self._num_rows is not None,
         )
+
+    def pieces(self, entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+        """The rows of `read`, in one piece: they are made all at once.
+
+        Raises:
+          DataError: as `read`.
+        """
+        yield self.read(entry, part, split)
 
     def asked(self, entry: Entry, part: str, split: str) -> int:
         """How many rows `read` gives where there are that many.

@@ -1,11 +1,13 @@
 """Where rows come from: folders of files, the Hugging Face Hub, the embedded corpus, or several of these."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
 from flan_datagen.catalog import Entry
+from flan_datagen.sources.file_digests import FileDigests
 from flan_datagen.sources.folder import FolderSource
 from flan_datagen.sources.hub import HubSource
 from flan_datagen.sources.mixed import MixedSource
@@ -36,6 +38,14 @@ class Source(Protocol):
         """
         ...
 
+    def pieces(self, entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+        """The rows of `read`, in order, in pieces of bounded size where the source can; at least one.
+
+        Raises:
+          DataError: as `read`.
+        """
+        ...
+
     def digest(self, entry: Entry, part: str, split: str) -> str:
         """SHA-256, lower-case hex, that changes whenever `read` would give something else.
 
@@ -53,30 +63,34 @@ class Source(Protocol):
         ...
 
 
-def open_source(data: str) -> Source:
+def open_source(data: str, cache: Path | None = None) -> Source:
     """`embedded`, `hub`, the folder at that path, or several of these with commas between them.
+
+    Args:
+      data: as --data has it.
+      cache: folder of pools, in which digests of files are remembered too; None: nowhere.
 
     Raises:
       DataError: a folder is missing, or holds no dataset; a name is empty or given twice.
     """
     # A folder may have a comma in its name.
     if "," not in data or Path(data).is_dir():
-        return _open_one(data)
+        return _open_one(data, cache)
     names = [name.strip() for name in data.split(",")]
     if "" in names:
         raise DataError(f"--data {data!r} has an empty name; expected such as 'DIR,hub,embedded'")
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"--data {data!r} names {name!r} twice; give each source once")
-    return MixedSource([_open_one(name) for name in names])
+    return MixedSource([_open_one(name, cache) for name in names])
 
 
-def _open_one(name: str) -> Source:
+def _open_one(name: str, cache: Path | None) -> Source:
     if name == EMBEDDED:
         from flan_datagen.embedded import EmbeddedSource
 
         return EmbeddedSource()
-    return HubSource.from_environment() if name == HUB else FolderSource(name)
+    return HubSource.from_environment() if name == HUB else FolderSource(name, FileDigests.beside(cache))
 
 
 __all__ = ["EMBEDDED", "HUB", "FolderSource", "HubSource", "MixedSource", "Source", "open_source"]

@@ -3,22 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flan_datagen.catalog.entry import Entry, Part
+from flan_datagen.catalog.entry import Part
 from flan_shared.errors import DataError
-
-if TYPE_CHECKING:
-    from flan_datagen.sources import Source
 
 PARQUET = ".parquet"
 
-PIECE_ROWS = 8192
-"""Rows of a piece at least, and fewer than twice as many: some tens of megabytes of news articles."""
+PIECE_BYTES = 8_000_000
+"""Size of a piece in memory, about; an adapter takes up to fifteen times as much while it is at work."""
+_FIRST_ROWS = 4096
+"""Rows of the first piece of a file, by which the size of the others is chosen."""
+_LEAST_ROWS = 1024
 
 # Some damaged Parquet files make the reader panic, which is no Exception.
 _FAULTS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -33,7 +31,7 @@ def read_files(paths: Sequence[Path], part: Part) -> pl.DataFrame:
     return pl.concat(list(read_pieces(paths, part)))
 
 
-def read_pieces(paths: Sequence[Path], part: Part, *, num_rows: int = PIECE_ROWS) -> Iterator[pl.DataFrame]:
+def read_pieces(paths: Sequence[Path], part: Part, *, num_bytes: int = PIECE_BYTES) -> Iterator[pl.DataFrame]:
     """The rows of `read_files` piece by piece, of the same columns and types; at least one piece.
 
     Of a Parquet file no more is held than a piece, so that the largest split can be chosen from; other formats are
@@ -42,37 +40,27 @@ def read_pieces(paths: Sequence[Path], part: Part, *, num_rows: int = PIECE_ROWS
     Args:
       paths: the files.
       part: whose types columns of CSV have.
-      num_rows: rows of a piece at least, where its file has as many; fewer than twice as many.
+      num_bytes: size of a piece, about; the last of a file may have twice as many.
 
     Raises:
       DataError: as `read_files`.
     """
-    empty = [_read(path, part).head(0).collect() for path in paths]
+    frames = [_read(path, part) for path in paths]
     try:
         # Relaxed: a column without a value in one file is of type null there.
-        columns = pl.concat(empty, how="vertical_relaxed")
+        columns = pl.concat([frame.head(0).collect() for frame in frames], how="vertical_relaxed")
     except pl.exceptions.PolarsError as err:
         raise DataError(
             f"{paths[0]} and the {len(paths) - 1} files after it do not make one split: {_first_line(err)}"
         ) from err
     yielded = False
-    for path in paths:
-        for piece in _pieces(path, part, num_rows):
+    for path, frame in zip(paths, frames, strict=True):
+        for piece in _pieces(path, frame, num_bytes):
             yielded = True
-            yield (
-                piece
-                if piece.schema == columns.schema
-                else pl.concat([columns, piece], how="vertical_relaxed")
-            )
+            same = piece.schema == columns.schema
+            yield piece if same else pl.concat([columns, piece], how="vertical_relaxed")
     if not yielded:
         yield columns
-
-
-def pieces_of(source: "Source", entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
-    """The rows of a split in pieces; in one where the source has no other way."""
-    if hasattr(source, "pieces"):
-        return source.pieces(entry, part, split)
-    return iter([source.read(entry, part, split)])
 
 
 def digest_file(path: Path) -> str:
@@ -141,20 +129,21 @@ def _read(path: Path, part: Part) -> pl.LazyFrame:
     return frame
 
 
-def _pieces(path: Path, part: Part, num_rows: int) -> Iterator[pl.DataFrame]:
-    frame = _read(path, part)
+def _pieces(path: Path, frame: pl.LazyFrame, num_bytes: int) -> Iterator[pl.DataFrame]:
+    start, num_rows = 0, _FIRST_ROWS
     try:
-        count = frame.select(pl.len()).collect().item()
-        num_pieces = max(1, count // num_rows) if count else 0
-        bounds = [count * index // num_pieces for index in range(num_pieces + 1)] if count else [0]
+        left = frame.select(pl.len()).collect().item()
     except _FAULTS as err:
         raise _unreadable(path, err) from err
-    for start, end in pairwise(bounds):
+    while left:
+        taken = num_rows if left >= 2 * num_rows else left
         try:
-            piece = frame.slice(start, end - start).collect()
+            piece = frame.slice(start, taken).collect()
         except _FAULTS as err:
             raise _unreadable(path, err) from err
         yield piece
+        start, left = start + taken, left - taken
+        num_rows = max(_LEAST_ROWS, num_bytes * taken // max(1, piece.estimated_size()))
 
 
 def _parquet(path: Path, part: Part) -> pl.LazyFrame:

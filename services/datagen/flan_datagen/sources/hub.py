@@ -20,7 +20,7 @@ import polars as pl
 
 from flan_datagen.catalog import Entry
 from flan_datagen.catalog.entry import Hub
-from flan_datagen.sources.files import combine_digests, digest_file, label_names, read_files
+from flan_datagen.sources.files import combine_digests, digest_file, label_names, read_files, read_pieces
 from flan_datagen.sources.hub_client import BRANCH, HubClient, HubError, HubFile
 from flan_datagen.sources.hub_lock import (
     PARTIAL,
@@ -107,6 +107,14 @@ class HubSource:
           DataError: as `has`; the split is not there, or a file is not the one that was recorded.
         """
         return read_files(self._files(entry, part, split), entry.part(part))
+
+    def pieces(self, entry: Entry, part: str, split: str) -> Iterator[pl.DataFrame]:
+        """The rows of `read`, in order, in pieces of bounded size.
+
+        Raises:
+          DataError: as `read`.
+        """
+        return read_pieces(self._files(entry, part, split), entry.part(part))
 
     def digest(self, entry: Entry, part: str, split: str) -> str:
         """SHA-256 over the recorded checksums, lower-case hex; nothing is fetched where the Hub listed them.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flan_datagen.catalog import Entry
-from flan_datagen.sources.files import pieces_of
 from flan_shared.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class MixedSource:
         Raises:
           DataError: as `read`.
         """
-        return pieces_of(self._source(entry), entry, part, split)
+        return self._source(entry).pieces(entry, part, split)
 
     def digest(self, entry: Entry, part: str, split: str) -> str:
         """That of the dataset's source.
