@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--spec", default=str(files("flan_cli") / "specs" / "real.yaml"))
     parser.add_argument("--windows", type=int, default=12, help="measured after a warm-up")
+    parser.add_argument("--peer-s", type=float, default=20, help="seconds measured of seqio; 0: without it")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="only the JSON, or to a file as well"
     )
@@ -209,11 +210,12 @@ def _replicas(url: str, cores: list[int], arguments: argparse.Namespace) -> floa
 def _seqio(spec: RunSpec, tokenizer: Tokenizer, arguments: argparse.Namespace) -> dict | None:
     """What bench/seqio_peer.py measures over the same rows and templates; None without `EXTRAS=peers`."""
     environment = _ROOT / ".venv-peers"
-    if not (environment / "ready").is_file():
+    if not arguments.peer_s or not (environment / "ready").is_file():
         return None
     with tempfile.TemporaryDirectory() as folder:
         write_job(Path(folder), spec, Pools(open_source(arguments.data)), tokenizer)
         command = [environment / "bin" / "python", _ROOT / "bench" / "seqio_peer.py", folder]
+        command += ["--seconds", str(arguments.peer_s), "--warm-up-s", str(arguments.peer_s / 2)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 

@@ -45,18 +45,26 @@ _ROOT = Path(__file__).parents[1]
 _SPECS = files("flan_cli") / "specs"
 _AHEAD = 4
 _STREAM = "bench:bare"
-_FLAN = {"lengths.inputs": "1024", "lengths.targets": "256", "packing.window": "4096", "packing.batch_rows": "32"}
-"""FLAN's lengths; a batch is then about as large as the 64 kB that Redis is often measured with."""
+_FLAN = {
+    "lengths.inputs": "1024",
+    "lengths.targets": "256",
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--spec", default=str(_SPECS / "demo.yaml"))
     parser.add_argument("--rounds", type=int, default=7, help="of each side, after a warm-up")
-    parser.add_argument("--windows", type=int, default=60, help="a round")
+    parser.add_argument("--windows", type=int, default=200, help="a round")
+    parser.add_argument("--window", type=int, default=4096, help="draws of a window")
+    parser.add_argument("--batch-rows", type=int, default=32, help="32 rows of FLAN's lengths are 73 kB")
     parser.add_argument("--steps", type=int, default=40, help="of the demo's model")
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="only the JSON, or to a file as well")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="only the JSON, or to a file as well"
+    )
     parser.add_argument("--produce", nargs=2, metavar=("KIND", "URL"), help=argparse.SUPPRESS)
     parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -115,7 +123,8 @@ class _Round:
 
 def _prepare(arguments: argparse.Namespace) -> _Prepared:
     spec_file = arguments.prepared.with_suffix(".yaml")
-    spec_file.write_text(parse_spec(Path(arguments.spec).read_text(), overrides=_FLAN).canonical())
+    sizes = {"packing.window": str(arguments.window), "packing.batch_rows": str(arguments.batch_rows)}
+    spec_file.write_text(parse_spec(Path(arguments.spec).read_text(), overrides=_FLAN | sizes).canonical())
     spec, maker, _ = open_maker(arguments.data, str(spec_file))
     windows = [maker.make(window) for window in range(8)]
     sizes = [[len(encode_batch(batch)) for batch in window.shards[0]] for window in windows]
@@ -133,7 +142,16 @@ def _server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _producer(kind: str, url: str, arguments: argparse.Namespace) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "bench.line", "--produce", kind, url, "--prepared", str(arguments.prepared)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.line",
+        "--produce",
+        kind,
+        url,
+        "--prepared",
+        str(arguments.prepared),
+    ]
     command += ["--windows", str(arguments.windows), "--data", arguments.data, "--spec", arguments.spec]
     with subprocess.Popen(command, cwd=_ROOT) as process:
         try:

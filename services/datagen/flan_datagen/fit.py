@@ -123,6 +123,7 @@ def cut_at_word(text: str, length: int) -> str:
     if len(text) <= length:
         return text
     head = text[:length]
-    if not text[length].isspace():
-        head = head[: max((i for i, char in enumerate(head) if char.isspace()), default=0)]
+    if head and not text[length].isspace() and not head[-1].isspace():
+        before, *word = head.rsplit(maxsplit=1)
+        head = before if word else ""
     return head.rstrip()

@@ -81,6 +81,8 @@ class Replica:
         self._run = run
         self._claim_idle_ms = int(claim_idle_s * 1000)
         self._makers: dict[str, WindowMaker] = {}
+        self._spec_digest = ""
+        """Of the run in `_makers`: to hash a spec takes as long as to read a ticket."""
         self._claim_cursors: dict[str, bytes] = {}
 
     def serve(self, stop: threading.Event) -> None:
@@ -182,14 +184,14 @@ class Replica:
             if spec.run_id != run:
                 raise LineError(f"run {run!r} has the spec of {spec.run_id!r} in {RUNS}")
             # One run at a time is kept: pools are large, and runs are served for long.
-            self._makers = {run: self._make_maker(spec)}
+            self._makers, self._spec_digest = {run: self._make_maker(spec)}, spec.digest
         return self._makers[run]
 
     def _check(self, held: _Held, maker: WindowMaker) -> None:
         ticket, run = held.ticket, held.keys.run
-        if ticket.spec_digest != maker.spec.digest:
+        if ticket.spec_digest != self._spec_digest:
             raise LineError(
-                f"run {run!r}: the ticket has spec digest {ticket.spec_digest}, flan:runs {maker.spec.digest}"
+                f"run {run!r}: the ticket has spec digest {ticket.spec_digest}, flan:runs {self._spec_digest}"
             )
         if ticket.source_digest not in ("", maker.source_digest):
             raise SourceMismatchError(
