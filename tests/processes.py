@@ -24,6 +24,20 @@ from flan_shared.spec import RunSpec
 from flan_shared.tokenizer import Tokenizer
 
 
+@contextlib.contextmanager
+def _affinity(cpus: set[int] | None) -> Iterator[None]:
+    """This thread's CPUs, which a process that it starts inherits."""
+    if cpus is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 class Process:
     """A service of the project in a process of its own, with its output in a file."""
 
@@ -41,13 +55,12 @@ class Process:
         cpus: that it may run on; None for all.
         """
         self.log = log
-        with log.open("ab") as output:
+        with log.open("ab") as output, _affinity(cpus):
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", *map(str, arguments)],
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **(environment or {})},
-                preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None,
             )
 
     def kill(self) -> None:

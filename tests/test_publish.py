@@ -1,8 +1,6 @@
 """Publishing: nothing is forgotten when a process is killed, nothing is held up, refusals are told."""
 
 import os
-import threading
-import time
 from concurrent import futures
 
 import grpc
@@ -14,7 +12,6 @@ from flan.v1 import evaluator_service_pb2_grpc
 from flan.v1.evaluator_service_pb2 import PublishCheckpointResponse
 from flan_shared.errors import CheckpointError
 from flan_trainer.lock import lock_folder
-from flan_trainer.prefetch import Prefetch
 from flan_trainer.publish import Publisher
 
 PARAMETERS = {"layer": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}
@@ -126,35 +123,3 @@ def test_a_folder_has_one_trainer(tmp_path):
         lock_folder(tmp_path / "c", timeout_s=0.3)
     os.close(held)
     os.close(lock_folder(tmp_path / "c", timeout_s=0.3))
-
-
-def test_prefetch_keeps_the_order_and_raises_where_the_item_was_due():
-    def source():
-        yield from (1, 2)
-        raise KeyError("third")
-
-    ahead = Prefetch(source(), lambda item: item * 10)
-    items = iter(ahead)
-    assert [next(items), next(items)] == [10, 20]
-    with pytest.raises(KeyError, match="third"):
-        next(items)
-    ahead.close()
-
-
-def test_prefetch_holds_no_more_than_its_depth():
-    made = []
-    enough = threading.Event()
-
-    def source():
-        for number in range(100):
-            made.append(number)
-            if number == 2:
-                enough.set()
-            yield number
-
-    ahead = Prefetch(source(), lambda item: item, depth=2)
-    assert enough.wait(10)
-    time.sleep(0.1)
-    # Two in the queue, and one that waits for room.
-    assert len(made) == 3
-    ahead.close()

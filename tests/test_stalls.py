@@ -1,5 +1,6 @@
 """A run that stands still says which part it waits for."""
 
+import json
 import time
 
 import pytest
@@ -118,7 +119,6 @@ def test_onlookers_are_told_every_second_and_the_progress_line_says_it(training,
         for entry in metrics.read(now=True):
             standing.metric(entry)
         assert " · waits for Redis: no answer for " in plain_line(standing)
-    status.stepped(1, 2.5, Cursor(), num_tokens=10, wait_s=0.5)
     metrics.close()
 
 
@@ -139,8 +139,6 @@ def test_a_step_ends_the_wait(redis_server, client, spec):
 
 
 def test_windows_are_told_with_the_time_of_each_phase_and_their_bytes(redis_server, client, spec, make_maker):
-    import json
-
     _, feed = open_feed(redis_server.url, spec)
     with Replicas(redis_server.url, make_maker, 1):
         batches = take(iter(feed), 1)

@@ -1,5 +1,6 @@
 """The command line of the trainer: one process trains one run, and ends when the run is complete."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -19,7 +20,7 @@ from flan_shared.telemetry import event
 from flan_shared.tokenizer import Tokenizer
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import SavedCursor, latest_cursor
-from flan_trainer.link import Link
+from flan_trainer.link import Link, LinkLostError
 from flan_trainer.lock import lock_folder
 from flan_trainer.status import SERVICE, Status, TrainerServicer
 from flan_trainer.threads import available_threads, fix_threads
@@ -79,7 +80,7 @@ def main(
         # The order matters: the claim makes an older trainer of this run stop and give up the lock; only then
         # is its last checkpoint read.
         link = _claim(client, spec, redis_url)
-        lock_folder(checkpoints)
+        lock_folder(checkpoints, waiting=lambda: _keep(link))
         saved = latest_cursor(checkpoints)
         cursor = _cursor(saved, spec, checkpoints)
         count = saved.cursor["threads"] if saved else threads or available_threads()
@@ -100,6 +101,16 @@ def _claim(client: redis.Redis, spec: RunSpec, url: str) -> Link:
             if time.monotonic() > end:
                 raise LineError(f"Redis at {shown(url)} does not take the claim of the run: {err}") from err
             time.sleep(0.2)
+
+
+def _keep(link: Link) -> None:
+    """Claims the run anew where Redis forgot the claim: the trainer before, if it slept, saw nothing of it."""
+    try:
+        with contextlib.suppress(*connection_faults, *memory_faults):
+            link.verify(None, 0)
+    except LinkLostError as err:
+        with contextlib.suppress(*connection_faults, *memory_faults):
+            link.claim(str(err))
 
 
 def _cursor(saved: SavedCursor | None, spec: RunSpec, checkpoints: Path) -> Cursor:

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from flan_shared.errors import CheckpointError
@@ -14,10 +15,15 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.1
 
 
-def lock_folder(folder: Path, *, timeout_s: float = 300.0) -> int:
+def lock_folder(folder: Path, *, timeout_s: float = 300.0, waiting: Callable[[], None] = lambda: None) -> int:
     """Waits for the lock of `folder`.
 
     A trainer that was superseded gives it up at its next batch, which a compilation can delay for minutes.
+
+    Args:
+      folder: made where it is missing.
+      timeout_s: how long another process may keep it.
+      waiting: called again and again meanwhile.
 
     Returns:
       A file descriptor that holds the lock until it is closed or the process ends.
@@ -45,4 +51,5 @@ def lock_folder(folder: Path, *, timeout_s: float = 300.0) -> int:
             if not told:
                 event(_log, "waiting for the trainer before to give up the folder", folder=folder)
                 told = True
+            waiting()
             time.sleep(_POLL_S)

@@ -24,6 +24,7 @@ from flan_shared.spec import RunSpec
 from flan_shared.telemetry import event
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import Engine
+from flan_trainer.engines.base import Placed
 from flan_trainer.expand import count_examples, expand
 from flan_trainer.feed import Feed
 from flan_trainer.link import LinkLostError
@@ -106,7 +107,7 @@ class Loop:
             self._saved = self._cursor
         self._status.phase(pb.TRAINER_PHASE_TRAINING)
         with Watch(self._status, feed):
-            prefetch = Prefetch(feed, self._expand)
+            prefetch = Prefetch(feed, self._ready)
             try:
                 self._steps(prefetch, feed, stopping)
             finally:
@@ -117,7 +118,7 @@ class Loop:
             self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
             if not self._publisher.finish(_PUBLISH_TIMEOUT_S, stopping=stopping):
                 return None
-        self._status.phase(pb.TRAINER_PHASE_DONE)
+            self._status.phase(pb.TRAINER_PHASE_DONE)
         return Outcome(self._engine.step, self._cursor, self._digest)
 
     def _steps(self, prefetch: Prefetch, feed: Feed, stopping: Callable[[], bool]) -> None:
@@ -127,9 +128,9 @@ class Loop:
             item = next(batches, None)
             if item is None:
                 break
-            batch, features = item
+            batch, trained, placed = item
             self._publisher.check()
-            if not batch.num_examples:
+            if placed is None:
                 # A batch without rows moves the cursor and makes no step.
                 self._cursor = self._cursor.after(batch, trained=0)
                 empty += 1
@@ -140,11 +141,11 @@ class Loop:
                     )
                 continue
             empty = 0
-            metrics = self._engine.train_step(features)
+            metrics = self._engine.train_step(placed)
             self._settle(prefetch.wait_s)
             # The step before is done by now, and with it every host's.
             feed.applied(self._cursor.window)
-            self._cursor = self._cursor.after(batch, trained=count_examples(features))
+            self._cursor = self._cursor.after(batch, trained=trained)
             self._pending = (metrics, self._engine.step, len(batch.tokens))
             if self._engine.step % every == 0 or self._engine.step == last:
                 self._settle(prefetch.wait_s)
@@ -154,10 +155,13 @@ class Loop:
             # Told to stop: whoever goes on loses nothing.
             self._save(verify=lambda: self._verify(feed))
 
-    def _expand(self, batch: PackedBatch) -> tuple[PackedBatch, dict[str, np.ndarray]]:
-        lengths = self._spec.lengths
-        rows = self._spec.packing.batch_rows
-        return batch, expand(batch, rows=rows, inputs=lengths.inputs, targets=lengths.targets)
+    def _ready(self, batch: PackedBatch) -> tuple[PackedBatch, int, Placed | None]:
+        """The batch, its examples as counted from segment ids, and its features on the device, if it has any."""
+        if not batch.num_examples:
+            return batch, 0, None
+        lengths, rows = self._spec.lengths, self._spec.packing.batch_rows
+        features = expand(batch, rows=rows, inputs=lengths.inputs, targets=lengths.targets)
+        return batch, count_examples(features), self._engine.place(features)
 
     def _settle(self, wait_s: float) -> None:
         """Takes in the loss of the step before, which is done by now."""

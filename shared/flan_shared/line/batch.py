@@ -21,6 +21,11 @@ _WIDTHS = {
     batch_pb2.TOKEN_WIDTH_UINT32: np.dtype("<u4"),
 }
 
+_TOKENS = batch_pb2.Batch.TOKENS_FIELD_NUMBER
+_ENVELOPE_BATCH = batch_pb2.BatchEnvelope.BATCH_FIELD_NUMBER
+_CRC32C = bytes([batch_pb2.BatchEnvelope.CRC32C_FIELD_NUMBER << 3 | 5])
+"""Tag of a fixed32."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PackedBatch:
@@ -78,47 +83,30 @@ def encode_batch(batch: PackedBatch) -> bytes:
         spec_digest=batch.spec_digest,
         source_digest=batch.source_digest,
         token_width=width,
+        input_lengths=batch.input_lengths.tolist(),
+        target_lengths=batch.target_lengths.tolist(),
+        row_examples=batch.row_examples.tolist(),
         counts=batch_pb2.Counts(drawn=batch.drawn, dropped=batch.dropped, quarantined=batch.quarantined),
     )
-    # Serialised messages end to end are their union (protobuf.dev, "Last One Wins"): what is long is put beside the
-    # rest as it is, because the runtime would copy the tokens five times and take every length as a Python object.
-    payload = b"".join(
-        (
-            # Deterministic although no map field is left to the runtime's order today: equal windows are promised.
-            fields.SerializeToString(deterministic=True),
-            *_delimited(8, batch.tokens.astype(_WIDTHS[width], copy=False).data),
-            *_delimited(9, _varints(batch.input_lengths)),
-            *_delimited(10, _varints(batch.target_lengths)),
-            *_delimited(11, _varints(batch.row_examples)),
-        )
+    # Serialised messages end to end are their union, so what is long is put beside the rest as it is: the runtime
+    # would copy the tokens five times. Deterministic although no map field is left to its order today.
+    rest = fields.SerializeToString(deterministic=True)
+    tokens = np.ascontiguousarray(batch.tokens, _WIDTHS[width]).data
+    payload = b"".join((*_delimited(_TOKENS, tokens), rest))
+    return b"".join(
+        (*_delimited(_ENVELOPE_BATCH, payload), _CRC32C, google_crc32c.value(payload).to_bytes(4, "little"))
     )
-    checksum = google_crc32c.value(payload)
-    return b"".join((*_delimited(1, payload), b"\x15", checksum.to_bytes(4, "little")))
 
 
 def _delimited(field: int, content: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
-    """A length-delimited field of protobuf's wire format: tag and length, content; nothing where it is empty."""
-    size = len(content) if isinstance(content, bytes) else content.nbytes
-    return (bytes([field << 3 | 2]) + _varints(np.array([size])), content) if size else (b"", b"")
-
-
-def _varints(values: np.ndarray) -> bytes:
-    """`values`, int64[n] of at least 0, in protobuf's base-128 form, one after another.
-
-    >>> _varints(np.array([1, 300])).hex()
-    '01ac02'
-    """
-    if not len(values):
-        return b""
-    num_groups = max(1, -(-int(values.max()).bit_length() // 7))
-    if num_groups == 1:
-        return values.astype(np.uint8).tobytes()
-    groups = values[:, None] >> np.arange(0, 7 * num_groups, 7)
-    is_used = groups > 0
-    is_used[:, 0] = True
-    has_more = np.zeros_like(is_used)
-    has_more[:, :-1] = is_used[:, 1:]
-    return ((groups & 0x7F) | has_more * 0x80)[is_used].astype(np.uint8).tobytes()
+    """Tag and length, then the content, of a length-delimited field of protobuf's wire format."""
+    size = memoryview(content).nbytes
+    head = bytearray([field << 3 | 2])
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head), content
 
 
 def decode_batch(data: bytes) -> PackedBatch:
@@ -129,10 +117,12 @@ def decode_batch(data: bytes) -> PackedBatch:
     """
     try:
         envelope = batch_pb2.BatchEnvelope.FromString(data)
-        checksum = google_crc32c.value(envelope.batch)
+        # Each access to a field of bytes is a copy.
+        payload = envelope.batch
+        checksum = google_crc32c.value(payload)
         if checksum != envelope.crc32c:
             raise LineError(f"a batch has crc32c {checksum:#010x}; expected {envelope.crc32c:#010x}")
-        message = batch_pb2.Batch.FromString(envelope.batch)
+        message = batch_pb2.Batch.FromString(payload)
         tokens = np.frombuffer(message.tokens, _WIDTHS[message.token_width])
     except (KeyError, ValueError, DecodeError) as err:
         raise LineError(f"a batch cannot be read: {err}") from err
@@ -163,7 +153,9 @@ def _check(batch: PackedBatch) -> None:
     if len(batch.tokens) != num_tokens or len(batch.target_lengths) != batch.num_examples:
         raise LineError(f"{_name(batch)} has {len(batch.tokens)} tokens; its lengths add up to {num_tokens}")
     if num_rows_examples != batch.num_examples:
-        raise LineError(f"{_name(batch)} has {batch.num_examples} examples; its rows hold {num_rows_examples}")
+        raise LineError(
+            f"{_name(batch)} has {batch.num_examples} examples; its rows hold {num_rows_examples}"
+        )
     if batch.drawn != batch.num_examples + batch.dropped + batch.quarantined:
         raise LineError(
             f"{_name(batch)} accounts for {batch.drawn} draws; it holds {batch.num_examples} examples, "

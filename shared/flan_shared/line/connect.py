@@ -21,6 +21,9 @@ BLOCK_MS = 1000
 SOCKET_TIMEOUT_S = 10.0
 """How long a client waits for any answer."""
 
+_READ_BYTES = 2**18
+"""About what a socket's buffer holds: fewer calls for a read of several batches."""
+
 _OLDEST = (6, 2)
 
 connection_faults = (redis.ConnectionError, redis.TimeoutError)
@@ -44,6 +47,7 @@ def connect(url: str) -> redis.Redis:
             retry_on_timeout=False,
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
+            socket_read_size=_READ_BYTES,
         )
     except ValueError as err:
         raise LineError(f"Redis URL {shown(url)!r}: {err}") from err

@@ -38,8 +38,15 @@ class StepMetrics:
         return {name: float(value) for name, value in vars(self).items()}
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A batch that was checked and lies on the devices, or is on its way."""
+
+    features: Mapping[str, Any]
+
+
 class Engine(Protocol):
-    """One run's state and the ways to change it. Not for use from several threads at once."""
+    """One run's state and the ways to change it. Not for use from several threads at once, but for `place`."""
 
     step: int
     """Completed optimizer updates."""
@@ -54,17 +61,27 @@ class Engine(Protocol):
           CheckpointError: it is missing, damaged, or of another spec.
         """
 
-    def train_step(self, batch: Batch) -> StepMetrics:
-        """One update; returns before the device is done.
+    def place(self, batch: Batch) -> Placed:
+        """Checks a batch and begins its copy to the devices; for a thread that prepares the next step.
 
         Args:
           batch: the features of `flan_trainer.engines.batch`, at most `packing.batch_rows` rows.
 
         Raises:
-          BatchError: a feature is missing or misshapen, or no token has weight. The state is as before.
+          BatchError: a feature is missing or misshapen, or no token has weight.
         """
 
-    def evaluate_loss(self, batch: Batch) -> StepMetrics:
+    def train_step(self, batch: Batch | Placed) -> StepMetrics:
+        """One update; returns before the device is done.
+
+        Args:
+          batch: from `place`, or what that takes.
+
+        Raises:
+          BatchError: see `place`. The state is as before.
+        """
+
+    def evaluate_loss(self, batch: Batch | Placed) -> StepMetrics:
         """The loss of a batch without dropout and without an update; otherwise like `train_step`."""
 
     def save(self, folder: Path, cursor: Mapping[str, Any], *, keep: int) -> Path:

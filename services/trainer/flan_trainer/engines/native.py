@@ -24,7 +24,7 @@ from flan_shared.checkpoint import flatten, load_into, save_parameters
 from flan_shared.model import build_model
 from flan_trainer import loss as losses
 from flan_trainer.engines import folder as checkpoints
-from flan_trainer.engines.base import Batch, StepMetrics
+from flan_trainer.engines.base import Batch, Placed, StepMetrics
 from flan_trainer.engines.batch import FEATURES, prepare
 from flan_trainer.optimizer import make_optimizer, make_schedule
 
@@ -102,14 +102,18 @@ class NativeEngine:
         )
         self.step = step
 
-    def train_step(self, batch: Batch) -> StepMetrics:
+    def place(self, batch: Batch) -> Placed:
+        rows = prepare(batch, self._run, self._vocab_size, self._rows)
+        return Placed(jax.device_put(rows, self._rows_sharding))
+
+    def train_step(self, batch: Batch | Placed) -> StepMetrics:
         placed = self._placed(batch)
         with self._on_mesh():
             self._state, (loss, learning_rate) = self._update(self._made_state, placed)
         self.step += 1
         return StepMetrics(*loss, learning_rate)
 
-    def evaluate_loss(self, batch: Batch) -> StepMetrics:
+    def evaluate_loss(self, batch: Batch | Placed) -> StepMetrics:
         placed = self._placed(batch)
         with self._on_mesh():
             loss = self._evaluate(self._made_state.params, placed)
@@ -189,9 +193,8 @@ class NativeEngine:
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, opt_state), (measured, self._schedule(state.step))
 
-    def _placed(self, batch: Batch) -> dict[str, jax.Array]:
-        rows = prepare(batch, self._run, self._vocab_size, self._rows)
-        return jax.device_put(rows, self._rows_sharding)
+    def _placed(self, batch: Batch | Placed) -> dict[str, jax.Array]:
+        return dict((batch if isinstance(batch, Placed) else self.place(batch)).features)
 
     @contextlib.contextmanager
     def _on_mesh(self) -> Iterator[None]:
