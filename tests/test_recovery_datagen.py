@@ -168,9 +168,7 @@ def test_a_redis_that_is_full_when_a_window_comes_delays_it(run, undisturbed, cl
     assert "window failed" not in replica.output + trainer.output
 
 
-def test_a_redis_that_gets_full_inside_a_window_takes_none_of_it(
-    redis_server, client, spec, rows, tokenizer
-):
+def test_a_redis_that_gets_full_inside_a_window_takes_none_of_it(redis_server, client, spec, rows, tokenizer):
     # Far more than a server reads at a time.
     spec = parse_spec(spec.canonical(), overrides={"packing.window": "2048"})
     window = window_maker(spec, rows, tokenizer).make(0)
