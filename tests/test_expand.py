@@ -11,7 +11,7 @@ A, B, C = ([5, 7, 1], [9, 1]), ([4, 1], [8, 8, 1]), ([6, 1], [3, 1])
 
 
 def test_prefix_lm_features_are_those_of_the_worked_example():
-    features = expand_prefix_lm(packed([[A, B], [C]]), batch_rows=3, length=11)
+    features = expand_prefix_lm(packed([[A, B], [C]]), rows=3, length=11)
     expected = {
         "decoder_target_tokens": [5, 7, 1, 9, 1, 4, 1, 8, 8, 1, 0],
         "decoder_input_tokens": [0, 5, 7, 1, 9, 0, 4, 1, 8, 8, 0],
@@ -29,7 +29,7 @@ def test_prefix_lm_features_are_those_of_the_worked_example():
 
 def test_all_features_are_int32_but_the_weights():
     batch = packed([[A]])
-    both = expand(batch, rows=1, inputs=3, targets=2), expand_prefix_lm(batch, batch_rows=1, length=5)
+    both = expand(batch, rows=1, inputs=3, targets=2), expand_prefix_lm(batch, rows=1, length=5)
     for features in both:
         kinds = {name: array.dtype.name for name, array in features.items()}
         assert kinds.pop("decoder_loss_weights") == "float32"
@@ -60,7 +60,7 @@ def test_encoder_decoder_features_equal_those_of_a_loop(rows):
 
 @given(ROWS)
 def test_prefix_lm_features_equal_those_of_a_loop(rows):
-    features = expand_prefix_lm(packed(rows), batch_rows=6, length=48)
+    features = expand_prefix_lm(packed(rows), rows=6, length=48)
     expected = {name: np.zeros_like(array) for name, array in features.items()}
     for number, row in enumerate(rows):
         column = 0
@@ -82,7 +82,7 @@ def test_prefix_lm_features_equal_those_of_a_loop(rows):
 
 
 def test_a_batch_without_rows_is_all_padding():
-    features = expand_prefix_lm(packed([]), batch_rows=2, length=4)
+    features = expand_prefix_lm(packed([]), rows=2, length=4)
     assert {array.shape for array in features.values()} == {(2, 4)}
     assert not any(array.any() for array in features.values())
 
@@ -90,6 +90,6 @@ def test_a_batch_without_rows_is_all_padding():
 def test_a_batch_that_does_not_fit_is_refused():
     batch = packed([[A, B], [C]])
     with pytest.raises(ValueError, match="a packed row has 10 tokens; expected at most 9"):
-        expand_prefix_lm(batch, batch_rows=2, length=9)
+        expand_prefix_lm(batch, rows=2, length=9)
     with pytest.raises(ValueError, match="batch has 2 rows; expected at most 1"):
-        expand_prefix_lm(batch, batch_rows=1, length=10)
+        expand_prefix_lm(batch, rows=1, length=10)

@@ -55,23 +55,23 @@ def expand(batch: PackedBatch, *, rows: int, inputs: int, targets: int) -> dict[
     }
 
 
-def expand_prefix_lm(batch: PackedBatch, *, batch_rows: int, length: int) -> dict[str, np.ndarray]:
+def expand_prefix_lm(batch: PackedBatch, *, rows: int, length: int) -> dict[str, np.ndarray]:
     """Feature arrays of a prefix-LM batch: an example is its inputs and then its targets, one segment.
 
     Args:
       batch: from the line.
-      batch_rows: rows of the arrays; those that the batch does not fill are padding.
+      rows: rows of the arrays; those that the batch does not fill are padding.
       length: tokens a row, inputs and targets together.
 
     Returns:
-      int32[batch_rows, length] decoder_* features; decoder_loss_weights is float32 and covers the targets with their
+      int32[rows, length] decoder_* features; decoder_loss_weights is float32 and covers the targets with their
       EOS; decoder_causal_attention is 1 where a token is seen by its whole segment.
 
     Raises:
       ValueError: the batch does not fit these sizes.
     """
     lengths = batch.input_lengths + batch.target_lengths
-    grid = _grid(batch, lengths, (batch_rows, length))
+    grid = _grid(batch, lengths, (rows, length))
     return {
         **_decoder(grid, batch.tokens),
         "decoder_loss_weights": grid.array(_is_target(batch), np.float32),
