@@ -11,7 +11,7 @@ from lines import Replicas, as_bytes, attempt_keys, made, open_feed, pinned, tak
 from flan.v1 import batch_pb2
 from flan_datagen.produce import SourceMismatchError, write_window
 from flan_shared.errors import LineError, SupersededError
-from flan_shared.line import connect
+from flan_shared.line import connect, connection_faults
 from flan_shared.line.connect import check_server
 from flan_shared.line.keys import GROUP, ticket_id
 from flan_trainer.link import LinkLostError
@@ -354,3 +354,11 @@ def test_tickets_name_the_source_once_it_is_known(redis_server, client, spec, ma
     digests = [batch_pb2.Ticket.FromString(fields[b"ticket"]).source_digest for _, fields in entries]
     assert digests[0] == ""
     assert set(digests[1:]) == {maker.source_digest}
+
+
+def test_a_connection_that_breaks_after_watch_is_a_connection_fault(redis_server, client):
+    with client.pipeline() as pipe:
+        pipe.watch("key")
+        redis_server.kill()
+        with pytest.raises(connection_faults):
+            pipe.get("key")

@@ -184,7 +184,12 @@ class Publisher:
         def pieces() -> Iterator[PublishCheckpointRequest]:
             yield PublishCheckpointRequest(manifest=manifest)
             for file in manifest.files:
-                with (folder / file.path).open("rb") as stream:
+                try:
+                    stream = (folder / file.path).open("rb")
+                except FileNotFoundError:
+                    # The evaluator had the checkpoint already and said so: the folder is gone while gRPC still asks.
+                    return
+                with stream:
                     while chunk := stream.read(CHUNK_BYTES):
                         yield PublishCheckpointRequest(chunk=chunk)
 

@@ -26,8 +26,11 @@ _READ_BYTES = 2**18
 
 _OLDEST = (6, 2)
 
-connection_faults = (redis.ConnectionError, redis.TimeoutError)
-"""Faults that say nothing about whether a command took effect; also raised while Redis loads its file."""
+connection_faults = (redis.ConnectionError, redis.TimeoutError, redis.WatchError)
+"""Faults that say nothing about whether a command took effect; also raised while Redis loads its file.
+
+redis-py turns a connection that breaks after WATCH into a WatchError, also on a GET before any MULTI.
+"""
 
 
 memory_faults = (redis.exceptions.OutOfMemoryError, redis.exceptions.ExecAbortError)
