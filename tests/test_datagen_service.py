@@ -146,3 +146,13 @@ def test_a_taken_port_is_named(channel, data_folder):
     with pytest.raises(ServiceError, match=f"cannot listen on {address}: the port is taken"):
         second.start()
     first.stop(0)
+
+
+def test_every_exemplar_orders_its_shuffled_options_for_itself(stub):
+    examples = stream(
+        stub, datasets=["sst2"], num_rows=20, template=0, num_shots=4, options="OPTIONS_ORDER_SHUFFLED"
+    )
+    first = [[block.split("\n")[1] for block in example.inputs.split("OPTIONS:")[1:]] for example in examples]
+    assert all(len(options) == 5 for options in first)
+    # Five blocks of two options: were they all ordered as one, every prompt would have the same option first.
+    assert sum(len(set(options)) == 2 for options in first) > len(first) / 2

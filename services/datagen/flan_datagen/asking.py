@@ -10,11 +10,8 @@ from flan_datagen.face import Faces, together
 from flan_datagen.fit import Prompt
 from flan_datagen.mixture import Draws, Mixture, draw_exemplars
 from flan_datagen.pool import Pool, row_name
-from flan_datagen.render import Renderer, Shelf, few_shot, shots
+from flan_datagen.render import Renderer, Shelf, exemplar_numbers, few_shot, shots
 from flan_datagen.units import Unit
-
-_SHOTS = 2**5
-"""More than there are exemplars before any query."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +104,7 @@ class Asker:
                 np.repeat(draws.stream, counts),
                 np.repeat(face, counts),
                 np.concatenate([np.zeros(0, np.int64), *exemplars]),
-                # Each exemplar orders its OPTIONS for itself, where they are shuffled.
-                np.repeat(draws.number, counts) * _SHOTS + within(counts),
+                exemplar_numbers(draws.number, counts),
             )
             shown = shots(rendered)
             inputs = few_shot(inputs, shown, counts)
@@ -146,8 +142,3 @@ class Asker:
             for place, rows, keep in zip(mine, found, usable, strict=True):
                 exemplars[place] = rows[keep]
         return exemplars
-
-
-def within(counts: np.ndarray) -> np.ndarray:
-    """0, 1, 2, ... in every run of the given lengths, int64[sum(counts)]."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

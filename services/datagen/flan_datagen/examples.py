@@ -1,7 +1,7 @@
 """Rendered examples on request, for previews and for evaluation: no run, no window, the same keyed choices."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from flan_datagen.face import Faces
 from flan_datagen.fit import Prompt, fit_inputs
 from flan_datagen.mixture import draw_exemplars
 from flan_datagen.pool import DEV, TEST, TRAIN, Pool, Pools
-from flan_datagen.render import Renderer, Shelf, few_shot, shots
+from flan_datagen.render import Renderer, Shelf, exemplar_numbers, few_shot, shots
 from flan_shared.spec import TemplatePolicy
 from flan_shared.tokenizer import Tokenizer
 
@@ -147,8 +147,8 @@ def _rendered(
         seed=request.seed,
     )
     keys = _row_keys(asked.pool)
-    # Any number that is the row's own, small enough for what is added to it.
-    numbers = (keys >> np.uint64(20)).astype(np.int64)[asked.row]
+    # Any number that is the row's own, small enough for what it is multiplied by and what is added to it.
+    numbers = (keys >> np.uint64(24)).astype(np.int64)[asked.row]
     texts = renderer.render(np.full_like(asked.row, _QUERIES), asked.face, asked.row, numbers)
     inputs, shown, counts = texts.inputs, pl.Series("texts", [], pl.String), np.zeros_like(asked.row)
     if policy.num_shots:
@@ -160,24 +160,26 @@ def _rendered(
                 np.full_like(rows, _EXEMPLARS),
                 np.repeat(asked.face, counts),
                 rows,
-                np.repeat(numbers, counts),
+                exemplar_numbers(numbers, counts),
             )
         )
         inputs = few_shot(inputs, shown, counts)
-    encoder = Encoder(tokenizer) if tokenizer is not None else None
-    first_shot = np.cumsum([0, *counts])
+    prompts = inputs.to_list()
+    if tokenizer is not None and request.HasField("lengths"):
+        first_shot = np.cumsum([0, *counts]).tolist()
+
+        def prompt(place: int) -> Prompt:
+            values = renderer.values(_QUERIES, int(asked.row[place]), int(numbers[place]))
+            exemplars = tuple(shown[first_shot[place] : first_shot[place + 1]])
+            return Prompt(asked.faces.all[asked.face[place]].template, values, exemplars)
+
+        prompts = _fitted(prompts, prompt, tokenizer, request.lengths.inputs)
     taken = asked.pool.take(np.unique(asked.row))
     by_row = dict(zip(np.unique(asked.row).tolist(), taken, strict=True))
     for place, (row_number, text, targets) in enumerate(
-        zip(asked.row.tolist(), inputs.to_list(), texts.targets.to_list(), strict=True)
+        zip(asked.row.tolist(), prompts, texts.targets.to_list(), strict=True)
     ):
         row, face = by_row[row_number], asked.faces.all[asked.face[place]]
-        if tokenizer is not None and encoder is not None and request.HasField("lengths"):
-            exemplars = tuple(shown[int(first_shot[place]) : int(first_shot[place + 1])])
-            values = renderer.values(_QUERIES, row_number, int(numbers[place]))
-            text = _fitted(
-                text, Prompt(face.template, values, exemplars), tokenizer, encoder, request.lengths.inputs
-            )
         turned = face.template.turned_around
         yield example_pb2.Example(
             dataset=entry.id,
@@ -222,8 +224,14 @@ def _exemplars(
     return [rows[rows >= 0] for rows in found]
 
 
-def _fitted(text: str, prompt: Prompt, tokenizer: Tokenizer, encoder: Encoder, length: int) -> str:
-    if len(encoder.encode([text]).ids) < length:
-        return text
-    (ids,) = fit_inputs([prompt], encoder, length)
-    return tokenizer.decode(ids.tolist())
+def _fitted(
+    texts: list[str], prompt: Callable[[int], Prompt], tokenizer: Tokenizer, length: int
+) -> list[str]:
+    """The texts, those that are too long shortened; `prompt` gives one of them in the form for that."""
+    encoder = Encoder(tokenizer)
+    places = np.flatnonzero(np.diff(encoder.encode(texts).offsets) >= length).tolist()
+    for place, ids in zip(
+        places, fit_inputs([prompt(place) for place in places], encoder, length), strict=True
+    ):
+        texts[place] = tokenizer.decode(ids.tolist())
+    return texts

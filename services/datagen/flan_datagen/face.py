@@ -13,6 +13,7 @@ import numpy as np
 
 from flan_datagen.catalog import Entry, Part, Template
 from flan_datagen.pool import Pool
+from flan_datagen.runs import within
 from flan_shared.spec import TemplatePolicy
 
 NO_INSTRUCTION = -1
@@ -103,8 +104,7 @@ class Faces:
     def each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Every face of every row, row by row: rows and faces, int64[sum of counts] both."""
         counts = self.count[rows]
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(rows, counts), self.numbers[np.repeat(self.first[rows], counts) + within]
+        return np.repeat(rows, counts), self.numbers[np.repeat(self.first[rows], counts) + within(counts)]
 
 
 def together(several: Sequence[Faces]) -> Faces:

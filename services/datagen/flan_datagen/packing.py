@@ -27,6 +27,7 @@ import numba
 import numpy as np
 
 from flan_datagen import keyed
+from flan_datagen.runs import within
 
 Algorithm = Literal["best_fit", "first_fit", "next_fit", "none"]
 
@@ -81,8 +82,7 @@ class Packed:
         """Example numbers of rows int64[n], in their order."""
         counts = self.row_examples[rows]
         starts = (np.cumsum(self.row_examples) - self.row_examples)[rows]
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return self.order[np.repeat(starts, counts) + within]
+        return self.order[np.repeat(starts, counts) + within(counts)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from flan_datagen.catalog import options_block
 from flan_datagen.catalog.template import ANSWER, OPTIONS, Parts
 from flan_datagen.face import Face
 from flan_datagen.pool import Pool
+from flan_datagen.runs import within
 
 EXEMPLAR_SEPARATOR = "\n\n"
 """Between exemplars; a newline stands between an exemplar's inputs and its targets."""
@@ -29,6 +30,8 @@ _NOTHING = 0
 _LITERAL, _ROW, _DRAW = 0, 1, 2
 """What is added to a segment's number: nothing, the row, the place of the draw in the call."""
 _MOST_OPTIONS = 2**16
+_SHOTS = 2**5
+"""More than there are exemplars before any query."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,12 +144,25 @@ class Renderer:
             options = self._shelves[i].pool.frame["options"].gather(row[draws])
             lengths = options.list.len().to_numpy().astype(np.int64)
             place = np.repeat(np.arange(len(draws)), lengths)
-            within = np.arange(len(place)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            ranks = keyed.hashes(self._options_key(i), within + number[draws][place] * _MOST_OPTIONS)
+            numbers = within(lengths) + number[draws][place] * _MOST_OPTIONS
+            ranks = keyed.hashes(self._options_key(i), numbers)
             order = np.lexsort((ranks, place))
             texts = options.explode(empty_as_null=False).gather(order)
             blocks[draws] = _joined(texts, lengths, "\n- ").str.replace(r"^", "OPTIONS:\n- ").to_numpy()
         return pl.Series("texts", blocks, pl.String)
+
+
+def exemplar_numbers(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Keys of the order of OPTIONS of exemplars: each its own, where they are shuffled.
+
+    Args:
+      numbers: of the queries, int64[num_draws].
+      counts: exemplars of each, int64[num_draws].
+
+    Returns:
+      int64[sum(counts)].
+    """
+    return np.repeat(numbers, counts) * _SHOTS + within(counts)
 
 
 def shots(exemplars: Rendered) -> pl.Series:

@@ -13,6 +13,7 @@ from flan_datagen.encode import Encoder
 from flan_datagen.examples import stream_examples
 from flan_datagen.packing import Budget, pack
 from flan_datagen.pool import Pools
+from flan_datagen.runs import within
 from flan_shared.errors import DataError, FlanError, SpecError
 from flan_shared.serving import translated
 from flan_shared.spec import parse_spec
@@ -113,10 +114,7 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
         budget = Budget(lengths.inputs, lengths.targets)
         packed = pack(num_inputs, num_targets, budget=budget, algorithm="best_fit")
         rows = np.repeat(np.arange(len(packed.row_examples)), packed.row_examples)
-        ends = np.cumsum(packed.row_examples)
-        segments = (
-            np.arange(len(packed.order)) - np.repeat(ends - packed.row_examples, packed.row_examples) + 1
-        )
+        segments = within(packed.row_examples) + 1
         for number, row, segment in zip(packed.order.tolist(), rows.tolist(), segments.tolist(), strict=True):
             examples[number].placement.CopyFrom(
                 example_pb2.Placement(
