@@ -24,10 +24,12 @@ from flan_evaluator.store import Store
 from flan_shared.checkpoint import describe, parameters_digest, save_parameters
 from flan_shared.model import build_model
 from flan_shared.serving import Server
-from flan_shared.spec import Model, RunSpec, parse_spec
+from flan_shared.spec import EncoderDecoder, RunSpec, parse_spec
 from flan_shared.tokenizer import Tokenizer, train
 
-TINY = Model(emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=2, num_decoder_layers=2)
+TINY = EncoderDecoder(
+    emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=2, num_decoder_layers=2
+)
 
 _SPEC = """
 name: tiny

@@ -32,7 +32,7 @@ EXAMPLES: list[Example] = [
 
 
 def tiny_model(**fields) -> Transformer:
-    return build_model(spec.Model(**TINY | fields), VOCAB_SIZE)
+    return build_model(spec.EncoderDecoder(**TINY | fields), VOCAB_SIZE)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -34,7 +34,7 @@ def test_exponents_are_numbers_as_in_yaml_1_2():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"train.stepz": "3"}, r"train\.stepz is not a field .* known here: engine, steps"),
+        ({"train.stepz": "3"}, r"train\.stepz is not a field .* known here: engine, microbatches, steps"),
         ({"train.steps": "ten"}, r'train\.steps is "ten"; it should be a valid integer'),
         ({"train.steps": "1.5"}, r"train\.steps is 1\.5; it should be a valid integer"),
         ({"train.steps": "0"}, r"train\.steps is 0; it should be greater than or equal to 1"),

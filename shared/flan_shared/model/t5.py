@@ -21,27 +21,27 @@ from flan_shared.model import layers
 _BROADCAST_LENGTH = (-2,)
 
 
-def build_model(model: spec.Model, vocab_size: int) -> "Transformer":
+def build_model(model: spec.EncoderDecoder, vocab_size: int) -> "Transformer":
     """The module for a run spec's `model` and a tokenizer with `vocab_size` pieces."""
     return Transformer(model, vocab_size)
 
 
-def _dtype(config: spec.Model) -> Any:
+def _dtype(config: spec.EncoderDecoder) -> Any:
     return jnp.dtype(config.dtype)
 
 
-def _attention(config: spec.Model, name: str) -> layers.Attention:
+def _attention(config: spec.EncoderDecoder, name: str) -> layers.Attention:
     return layers.Attention(config.num_heads, config.head_dim, config.dropout_rate, _dtype(config), name=name)
 
 
-def _mlp(config: spec.Model) -> layers.Mlp:
+def _mlp(config: spec.EncoderDecoder) -> layers.Mlp:
     return layers.Mlp(config.mlp_dim, config.mlp_activations, config.dropout_rate, _dtype(config), name="mlp")
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each behind a norm and beside a residual."""
 
-    config: spec.Model
+    config: spec.EncoderDecoder
 
     @nn.compact
     def __call__(self, x: jax.Array, bias: jax.Array, mask: jax.Array, *, deterministic: bool) -> jax.Array:
@@ -57,7 +57,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention, attention to the encoder and feed-forward, each behind a norm and beside a residual."""
 
-    config: spec.Model
+    config: spec.EncoderDecoder
 
     @nn.compact
     def __call__(
@@ -89,7 +89,7 @@ class DecoderLayer(nn.Module):
 class Encoder(nn.Module):
     """The stack of encoder layers."""
 
-    config: spec.Model
+    config: spec.EncoderDecoder
     shared_embedding: nn.Module
 
     @nn.compact
@@ -111,7 +111,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """The stack of decoder layers and the output layer."""
 
-    config: spec.Model
+    config: spec.EncoderDecoder
     vocab_size: int
     shared_embedding: nn.Module
 
@@ -176,7 +176,7 @@ class Transformer(nn.Module):
                                    mutable=["cache"], method="decode")
     """
 
-    config: spec.Model
+    config: spec.EncoderDecoder
     vocab_size: int
 
     def setup(self) -> None:
