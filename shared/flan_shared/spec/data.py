@@ -14,7 +14,7 @@ DatasetsByCluster = dict[ClusterName, Annotated[tuple[str, ...], Field(min_lengt
 class Mixture(Part):
     """What is tuned on and in which shares (paper, section 2.1 and 2.4)."""
 
-    datasets: DatasetsByCluster = {}
+    datasets: DatasetsByCluster = Field(default_factory=dict)
     """Dataset ids by cluster; none where running text is trained on."""
     cap: int = Field(30_000, ge=1)
     """Rows kept of each unit."""
@@ -52,7 +52,7 @@ class TemplateOverrides(Part):
 class Templates(TemplatePolicy):
     """How rows become text: for all clusters, and for single ones. Held-out clusters are asked by it, too."""
 
-    by_cluster: dict[ClusterName, TemplateOverrides] = {}
+    by_cluster: dict[ClusterName, TemplateOverrides] = Field(default_factory=dict)
 
     def of(self, cluster: str) -> TemplatePolicy:
         """The policy of one cluster."""
