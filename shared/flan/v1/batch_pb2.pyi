@@ -1,8 +1,7 @@
-from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -46,11 +45,11 @@ class Batch(_message.Message):
     source_digest: str
     token_width: TokenWidth
     tokens: bytes
-    input_lengths: _containers.RepeatedScalarFieldContainer[int]
-    target_lengths: _containers.RepeatedScalarFieldContainer[int]
-    row_examples: _containers.RepeatedScalarFieldContainer[int]
+    input_lengths: bytes
+    target_lengths: bytes
+    row_examples: bytes
     counts: Counts
-    def __init__(self, window: _Optional[int] = ..., batch: _Optional[int] = ..., shard: _Optional[int] = ..., end: _Optional[bool] = ..., spec_digest: _Optional[str] = ..., source_digest: _Optional[str] = ..., token_width: _Optional[_Union[TokenWidth, str]] = ..., tokens: _Optional[bytes] = ..., input_lengths: _Optional[_Iterable[int]] = ..., target_lengths: _Optional[_Iterable[int]] = ..., row_examples: _Optional[_Iterable[int]] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ...) -> None: ...
+    def __init__(self, window: _Optional[int] = ..., batch: _Optional[int] = ..., shard: _Optional[int] = ..., end: _Optional[bool] = ..., spec_digest: _Optional[str] = ..., source_digest: _Optional[str] = ..., token_width: _Optional[_Union[TokenWidth, str]] = ..., tokens: _Optional[bytes] = ..., input_lengths: _Optional[bytes] = ..., target_lengths: _Optional[bytes] = ..., row_examples: _Optional[bytes] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ...) -> None: ...
 
 class Counts(_message.Message):
     __slots__ = ("drawn", "dropped", "quarantined")

@@ -4,7 +4,7 @@ row 0: example A (inputs 5 7 1, targets 9 1), example B (inputs 4 1, targets 8 8
 row 1: example C (inputs 6 1, targets 3 1)
 
 tokens         5 7 1 9 1 4 1 8 8 1 6 1 3 1     uint16, little-endian
-input_lengths  3 2 2        target_lengths  2 3 2        row_examples  2 1
+input_lengths  3 2 2        target_lengths  2 3 2        row_examples  2 1          uint16, little-endian
 """
 
 import dataclasses
@@ -20,6 +20,9 @@ _WIDTHS = {
     batch_pb2.TOKEN_WIDTH_UINT16: np.dtype("<u2"),
     batch_pb2.TOKEN_WIDTH_UINT32: np.dtype("<u4"),
 }
+
+_LENGTH = np.dtype("<u2")
+"""Of a length or a count; the run spec bounds a row to it."""
 
 _TOKENS = batch_pb2.Batch.TOKENS_FIELD_NUMBER
 _ENVELOPE_BATCH = batch_pb2.BatchEnvelope.BATCH_FIELD_NUMBER
@@ -83,9 +86,9 @@ def encode_batch(batch: PackedBatch) -> bytes:
         spec_digest=batch.spec_digest,
         source_digest=batch.source_digest,
         token_width=width,
-        input_lengths=batch.input_lengths.tolist(),
-        target_lengths=batch.target_lengths.tolist(),
-        row_examples=batch.row_examples.tolist(),
+        input_lengths=batch.input_lengths.astype(_LENGTH).tobytes(),
+        target_lengths=batch.target_lengths.astype(_LENGTH).tobytes(),
+        row_examples=batch.row_examples.astype(_LENGTH).tobytes(),
         counts=batch_pb2.Counts(drawn=batch.drawn, dropped=batch.dropped, quarantined=batch.quarantined),
     )
     # Serialised messages end to end are their union, so what is long is put beside the rest as it is: the runtime
@@ -124,6 +127,10 @@ def decode_batch(data: bytes) -> PackedBatch:
             raise LineError(f"a batch has crc32c {checksum:#010x}; expected {envelope.crc32c:#010x}")
         message = batch_pb2.Batch.FromString(payload)
         tokens = np.frombuffer(message.tokens, _WIDTHS[message.token_width])
+        fields = (message.input_lengths, message.target_lengths, message.row_examples)
+        input_lengths, target_lengths, row_examples = (
+            np.frombuffer(field, _LENGTH).astype(np.int64) for field in fields
+        )
     except (KeyError, ValueError, DecodeError) as err:
         raise LineError(f"a batch cannot be read: {err}") from err
     batch = PackedBatch(
@@ -134,9 +141,9 @@ def decode_batch(data: bytes) -> PackedBatch:
         spec_digest=message.spec_digest,
         source_digest=message.source_digest,
         tokens=tokens,
-        input_lengths=np.array(message.input_lengths, np.int64),
-        target_lengths=np.array(message.target_lengths, np.int64),
-        row_examples=np.array(message.row_examples, np.int64),
+        input_lengths=input_lengths,
+        target_lengths=target_lengths,
+        row_examples=row_examples,
         drawn=message.counts.drawn,
         dropped=message.counts.dropped,
         quarantined=message.counts.quarantined,

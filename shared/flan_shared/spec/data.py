@@ -64,8 +64,8 @@ class Templates(TemplatePolicy):
 class Lengths(Part):
     """Tokens of a packed row, EOS included (paper: 1024 and 256)."""
 
-    inputs: int = Field(1024, ge=16)
-    targets: int = Field(256, ge=2)
+    inputs: int = Field(1024, ge=16, le=65_535)
+    targets: int = Field(256, ge=2, le=65_535)
 
 
 class Packing(Part):
