@@ -7,17 +7,17 @@ the answer is nil, and nothing is left behind.
 """
 
 import contextlib
-import dataclasses
 import json
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import redis
 
 from flan.v1 import batch_pb2
+from flan_datagen.tickets import Held, Tickets
 from flan_datagen.window import Window, WindowMaker
 from flan_shared.errors import DataError, FlanError, LineError
 from flan_shared.line import Attempt, RunKeys, connection_faults, encode_batch, memory_faults
@@ -28,9 +28,6 @@ from flan_shared.telemetry import event
 
 _log = logging.getLogger(__name__)
 
-_HEARTBEAT_LIMIT_S = 600.0
-"""A window that takes longer is given up to others: the heartbeat of a hung replica must end."""
-
 _DELIVERIES_A_FAILURE = 10
 """More deliveries than this without a report count as one failure: something kills who takes the ticket."""
 
@@ -40,20 +37,6 @@ _LONGEST_BACKOFF_S = 2.0
 
 class SourceMismatchError(DataError):
     """This replica reads other data, another tokenizer or another version than the run is pinned to."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Held:
-    """A ticket in hand."""
-
-    keys: RunKeys
-    attempt: Attempt
-    entry_id: bytes
-    ticket: batch_pb2.Ticket
-
-    @property
-    def stream(self) -> str:
-        return self.keys.tickets(self.attempt)
 
 
 class Replica:
@@ -79,11 +62,10 @@ class Replica:
         self._make_maker = make_maker
         self._name = name
         self._run = run
-        self._claim_idle_ms = int(claim_idle_s * 1000)
+        self._tickets = Tickets(client, name, int(claim_idle_s * 1000))
         self._makers: dict[str, WindowMaker] = {}
         self._spec_digest = ""
         """Of the run in `_makers`: to hash a spec takes as long as to read a ticket."""
-        self._claim_cursors: dict[str, bytes] = {}
 
     def serve(self, stop: threading.Event) -> None:
         """Works until `stop` is set; the window in hand is finished first.
@@ -91,6 +73,11 @@ class Replica:
         Raises:
           SourceMismatchError: the run is pinned to another source; its ticket was handed back.
         """
+        with self._tickets.heart():
+            self._serve(stop)
+        self._tickets.flush()
+
+    def _serve(self, stop: threading.Event) -> None:
         backoff_s = 0.0
         while not stop.is_set():
             try:
@@ -109,53 +96,26 @@ class Replica:
 
     def _turn(self, run: str, num_runs: int) -> bool:
         """One look at one run; whether it waited or worked, so that the caller need not pause."""
-        keys = RunKeys(run)
-        value = self._client.get(keys.attempt)
-        if value is None:
-            return False
-        attempt = Attempt.parse(value.decode())
         try:
-            held = self._claim(keys, attempt) or self._read(keys, attempt, BLOCK_MS // num_runs)
+            held = self._tickets.take(run, BLOCK_MS // num_runs)
         except redis.ResponseError as err:
             # The stream goes with its attempt, also while a replica waits in it (Redis 7.0 says UNBLOCKED then,
             # later versions and Valkey NOGROUP). Look again.
-            if not str(err).startswith(("NOGROUP", "UNBLOCKED")):
+            if not any(word in str(err) for word in ("NOGROUP", "UNBLOCKED")):
                 raise LineError(f"tickets of run {run!r}: {err}") from err
             return False
         if held is not None:
-            self._work(held)
-        return True
-
-    def _claim(self, keys: RunKeys, attempt: Attempt) -> _Held | None:
-        """A ticket that someone lost, this replica's own lost ones included."""
-        stream = keys.tickets(attempt)
-        cursor, entries, *_ = self._client.xautoclaim(
-            stream, GROUP, self._name, self._claim_idle_ms, self._claim_cursors.get(stream, b"0-0"), count=1
-        )
-        self._claim_cursors = {stream: cursor}
-        for entry_id, fields in entries:
-            # Redis 6.2 gives a deleted entry as nil; later versions forget it by themselves.
-            if fields:
-                held = _Held(keys, attempt, entry_id, batch_pb2.Ticket.FromString(fields[b"ticket"]))
+            if held.is_claimed:
                 self._report_deliveries(held)
-                return held
-        return None
+            self._work(held)
+        return self._tickets.is_live(run)
 
-    def _read(self, keys: RunKeys, attempt: Attempt, block_ms: int) -> _Held | None:
-        answer = self._client.xreadgroup(
-            GROUP, self._name, {keys.tickets(attempt): ">"}, count=1, block=max(1, block_ms)
-        )
-        for _stream, entries in answer or []:
-            for entry_id, fields in entries:
-                return _Held(keys, attempt, entry_id, batch_pb2.Ticket.FromString(fields[b"ticket"]))
-        return None
-
-    def _work(self, held: _Held) -> None:
+    def _work(self, held: Held) -> None:
         began = time.monotonic()
         maker: WindowMaker | None = None
         try:
             # The heartbeat ends before a ticket is handed back: a late beat would take it again.
-            with self._heartbeat(held):
+            with self._tickets.holding(held):
                 maker = self._maker(held.keys.run)
                 self._check(held, maker)
                 window = maker.make(held.ticket.window, held.ticket.num_shards)
@@ -163,12 +123,12 @@ class Replica:
                 size = write_window(self._client, held.keys, held.attempt, held.entry_id, window)
         except (SourceMismatchError, *connection_faults, *memory_faults):
             # Nobody's fault who makes windows: no failure of this one.
-            self._hand_back(held)
+            self._tickets.hand_back(held)
             raise
         except Exception as err:
             event(_log, "window failed", level=logging.ERROR, window=held.ticket.window, cause=repr(err))
             self._report(held, _cause(err), maker)
-            self._hand_back(held)
+            self._tickets.hand_back(held)
             # Another replica is given the first chance.
             time.sleep(_IDLE_WAIT_S)
             return
@@ -187,7 +147,7 @@ class Replica:
             self._makers, self._spec_digest = {run: self._make_maker(spec)}, spec.digest
         return self._makers[run]
 
-    def _check(self, held: _Held, maker: WindowMaker) -> None:
+    def _check(self, held: Held, maker: WindowMaker) -> None:
         ticket, run = held.ticket, held.keys.run
         if ticket.spec_digest != self._spec_digest:
             raise LineError(
@@ -199,34 +159,7 @@ class Replica:
                 f"tokenizer and version have {maker.source_digest}; start it over the data that the run began with"
             )
 
-    @contextlib.contextmanager
-    def _heartbeat(self, held: _Held) -> Iterator[None]:
-        done = threading.Event()
-
-        def beat() -> None:
-            end = time.monotonic() + _HEARTBEAT_LIMIT_S
-            while not done.wait(self._claim_idle_ms / 3000) and time.monotonic() < end:
-                with contextlib.suppress(redis.RedisError):
-                    self._renew(held, idle_ms=0)
-
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-    def _renew(self, held: _Held, *, idle_ms: int) -> None:
-        # JUSTID: a renewal is not a delivery.
-        self._client.xclaim(held.stream, GROUP, self._name, 0, [held.entry_id], idle=idle_ms, justid=True)
-
-    def _hand_back(self, held: _Held) -> None:
-        """Makes the ticket claimable at once."""
-        with contextlib.suppress(redis.RedisError):
-            self._renew(held, idle_ms=self._claim_idle_ms)
-
-    def _report(self, held: _Held, cause: str, maker: WindowMaker | None = None) -> None:
+    def _report(self, held: Held, cause: str, maker: WindowMaker | None = None) -> None:
         failure = batch_pb2.Failure(
             window=held.ticket.window,
             replica=self._name,
@@ -239,22 +172,21 @@ class Replica:
                 held.keys.failures(held.attempt), {"failure": failure.SerializeToString()}, nomkstream=True
             )
 
-    def _report_deliveries(self, held: _Held) -> None:
-        pending = self._client.xpending_range(held.stream, GROUP, held.entry_id, held.entry_id, 1)
-        deliveries = pending[0]["times_delivered"] if pending else 0
+    def _report_deliveries(self, held: Held) -> None:
+        deliveries = self._tickets.deliveries(held)
         if deliveries > _DELIVERIES_A_FAILURE and deliveries % _DELIVERIES_A_FAILURE == 1:
             self._report(held, f"delivered {deliveries} times: the replicas that took it were killed or hung")
 
     def _announce(
-        self, held: _Held, window: Window, size_bytes: int, seconds: float, write_seconds: float
+        self, held: Held, window: Window, size_bytes: int, seconds: float, write_seconds: float
     ) -> None:
         """For onlookers only: may be lost or repeated."""
         for row in window.quarantined:
             message = batch_pb2.QuarantinedRow(
                 dataset=row.dataset, row=row.row, cause=row.cause, window=held.ticket.window
             )
-            self._onlookers(held.keys.quarantine, {"row": message.SerializeToString()})
-        self._onlookers(
+            self._tickets.tell(held.keys.quarantine, {"row": message.SerializeToString()}, METRICS_LENGTH)
+        self._tickets.tell(
             held.keys.metrics,
             {
                 "kind": "window",
@@ -274,11 +206,8 @@ class Replica:
                 # By dataset, what did not go through whole; nothing where all did.
                 "losses": json.dumps(_losses(window)),
             },
+            METRICS_LENGTH,
         )
-
-    def _onlookers(self, stream: str, fields: dict) -> None:
-        with contextlib.suppress(redis.ResponseError):
-            self._client.xadd(stream, fields, maxlen=METRICS_LENGTH, approximate=True, nomkstream=True)
 
 
 def write_window(

@@ -289,12 +289,10 @@ class Feed:
             self._batch += 1
         # The batch is taken whatever happens now: a fault in ordering is mended at the next look.
         try:
-            try:
-                self._order(read)
-            except memory_faults:
-                # Refused as a whole, with what would free memory: that part is asked for alone.
-                if read is not None:
-                    self._link.post((), self._source_digest, read=read)
+            self._order(read)
+        except memory_faults:
+            # Nothing was changed; the window is ordered when it is due.
+            pass
         except (LinkLostError, *connection_faults, redis.ResponseError) as err:
             self._lost = f"orders could not be posted: {err}"
         return batch

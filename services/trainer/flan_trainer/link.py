@@ -3,9 +3,10 @@
 Of a trainer's hosts the first has the `Link`: it claims, opens windows for all shards and posts tickets. The others
 follow it (`flan_trainer.follower`). Every host reads and removes its own shard.
 
-Everything that changes keys is one MULTI under WATCH of `attempt`, so a trainer that was superseded, or whose
-Redis came back empty or older, changes nothing. After any doubt the link is made anew with the next number, and
-all windows are ordered again under new keys: that is always right, because windows are pure functions.
+Everything that changes keys looks at `attempt` in the same script, or is one MULTI under WATCH of it, so a trainer
+that was superseded, or whose Redis came back empty or older, changes nothing. After any doubt the link is made anew
+with the next number, and all windows are ordered again under new keys: that is always right, because windows are
+pure functions.
 """
 
 import dataclasses
@@ -24,6 +25,24 @@ from flan_shared.spec import RunSpec
 from flan_shared.telemetry import event
 
 _log = logging.getLogger(__name__)
+
+
+# A script is as indivisible as a MULTI under WATCH, and one round trip in place of three: this is done for every
+# window. A full Redis refuses it as a whole at its first write, or not at all: what it removes comes first.
+_POST = """
+local held = redis.call('GET', KEYS[1])
+if held ~= ARGV[1] then return held end
+if ARGV[3] ~= '' then
+  redis.call('UNLINK', KEYS[3])
+  redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
+  redis.call('XDEL', KEYS[2], ARGV[3])
+end
+for place = 4, #KEYS do redis.call('XADD', KEYS[place], '0-1', 'opened', '') end
+for place = 4, #ARGV, 2 do redis.call('XADD', KEYS[2], ARGV[place], 'ticket', ARGV[place + 1]) end
+return 1
+"""
+"""KEYS: attempt, tickets, the first shard that was read, the shards to open. ARGV: the attempt expected, the group,
+id of the ticket that was read or nothing, and of every new ticket its id and itself."""
 
 
 class LinkLostError(Exception):
@@ -122,6 +141,7 @@ class Link(Hold):
         if (held := self._held(client)) and held.start >= self.attempt.start:
             self.attempt = Attempt(held.start + 1, 0)
         self._server = ""
+        self._post = client.register_script(_POST)
 
     def claim(self, reason: str) -> None:
         """Takes the run over under the next number and removes what smaller attempts left.
@@ -171,24 +191,28 @@ class Link(Hold):
           SupersededError: a newer start holds the run.
         """
 
-        def build(pipe: redis.client.Pipeline) -> None:
-            tickets = self.keys.tickets(self.attempt)
-            if read is not None:
-                pipe.unlink(self.window_stream(read, 0))
-                pipe.xack(tickets, GROUP, ticket_id(read))
-                pipe.xdel(tickets, ticket_id(read))
-            for window in windows:
-                for shard in range(self.num_shards):
-                    pipe.xadd(self.window_stream(window, shard), {"opened": ""}, id=OPENED)
-                ticket = batch_pb2.Ticket(
-                    window=window,
-                    num_shards=self.num_shards,
-                    spec_digest=self._spec_digest,
-                    source_digest=source_digest,
-                )
-                pipe.xadd(tickets, {"ticket": ticket.SerializeToString()}, id=ticket_id(window))
-
-        self._change(build)
+        keys = [self.keys.attempt, self.keys.tickets(self.attempt), self.window_stream(read or 0, 0)]
+        values = [str(self.attempt), GROUP, "" if read is None else ticket_id(read)]
+        for window in windows:
+            keys += (self.window_stream(window, shard) for shard in range(self.num_shards))
+            ticket = batch_pb2.Ticket(
+                window=window,
+                num_shards=self.num_shards,
+                spec_digest=self._spec_digest,
+                source_digest=source_digest,
+            )
+            values += [ticket_id(window), ticket.SerializeToString()]
+        try:
+            outcome = self._post(keys, values)
+        except redis.ResponseError as err:
+            # Redis 6.2 gives a command's error inside of one of its own.
+            if "OOM command not allowed" in str(err):
+                raise redis.exceptions.OutOfMemoryError(str(err)) from err
+            raise
+        if outcome != 1:
+            held = Attempt.parse(outcome.decode()) if outcome else None
+            self._give_way(held)
+            raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
 
     def slowest(self, first: int, stop: int) -> int:
         """The first of the windows from `first` on that another host has not read; `stop` where all were."""
@@ -249,20 +273,6 @@ class Link(Hold):
     def close(self) -> None:
         """Removes every key of this attempt and of smaller ones; the run's own keys stay."""
         self._remove(lambda attempt: attempt <= self.attempt)
-
-    def _change(self, build: Callable[[redis.client.Pipeline], None]) -> None:
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.watch(self.keys.attempt)
-            held = self._held(pipe)
-            self._give_way(held)
-            if held != self.attempt:
-                raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
-            pipe.multi()
-            build(pipe)
-            try:
-                pipe.execute()
-            except redis.WatchError as err:
-                raise LinkLostError("attempt changed meanwhile") from err
 
     def _remove(self, which: Callable[[Attempt], bool]) -> None:
         for key in self.client.scan_iter(match=f"flan:{self.keys.run}:*", count=1000):
