@@ -4,11 +4,13 @@ A window goes all the way: draws, texts, ids, rows, bytes, and XADD to a Redis o
 medians of several windows, both sides in turn: machines differ.
 
     vs_sentencepiece   seconds of one batched `SentencePieceProcessor.encode` of the window's strings / of the window
-    vs_seqio           examples/s of a replica / of a seqio pipeline (bench/seqio_peer.py); null without `EXTRAS=peers`
+    vs_seqio           examples/s of a replica on every core / of a seqio pipeline, which uses all of them, too
+                       (bench/seqio_peer.py); null without `EXTRAS=peers`
+    one_vs_seqio       the same for one replica alone, which uses little more than one core
     rows_over_bound    packed rows / max(inputs / budget, targets / budget)
     rows_over_least    packed rows / a closer bound: examples with no room beside them have a row to themselves
     bytes_per_token    on the wire, non-padding tokens
-    replicas_2_over_1  windows/s of two replicas / of one, every replica on a core of its own
+    replicas_2_over_1  examples/s of two replicas / of one, every replica on a core of its own
 """
 
 import argparse
@@ -69,7 +71,10 @@ def main() -> None:
             _measure(maker, tokenizer, client, window) for window in range(_WARM_UP + arguments.windows)
         ]
         measured = measured[_WARM_UP:]
-        scaling = _scaling(url, arguments)
+        cores = sorted(os.sched_getaffinity(0))
+        by_replicas = {
+            count: _replicas(url, cores[:count], arguments) for count in {1, min(2, len(cores)), len(cores)}
+        }
     seconds, bare, windows = ([each[i] for each in measured] for i in range(3))
     examples_per_s = statistics.median(w.num_examples / s for w, s in zip(windows, seconds, strict=True))
     seqio = _seqio(spec, tokenizer, arguments)
@@ -77,15 +82,17 @@ def main() -> None:
         "parameters": {"data": arguments.data, "spec": spec.run_id, "windows": arguments.windows},
         "vs_sentencepiece": statistics.median(b / s for s, b in zip(seconds, bare, strict=True)),
         "vs_sentencepiece_spread": _spread(b / s for s, b in zip(seconds, bare, strict=True)),
-        "vs_seqio": seqio and examples_per_s / seqio["examples_per_s"],
+        "vs_seqio": seqio and by_replicas[len(cores)] / seqio["examples_per_s"],
+        "one_vs_seqio": seqio and examples_per_s / seqio["examples_per_s"],
         "seqio": seqio,
         "rows_over_bound": statistics.median(_rows_over(lower_bound, w, spec) for w in windows),
         "rows_over_least": statistics.median(_rows_over(least_rows, w, spec) for w in windows),
         "non_padding_fraction": statistics.median(_fill(w, spec) for w in windows),
         "bytes_per_token": statistics.median(_num_bytes(w) / w.num_tokens for w in windows),
-        "replicas_2_over_1": scaling,
+        "replicas_2_over_1": by_replicas[min(2, len(cores))] / by_replicas[1],
         "tokens_per_s": statistics.median(w.num_tokens / s for w, s in zip(windows, seconds, strict=True)),
         "examples_per_s": examples_per_s,
+        "examples_per_s_by_replicas": by_replicas,
         "phase_seconds": {
             phase: statistics.median(w.seconds_by_phase[phase] for w in windows)
             for phase in windows[0].seconds_by_phase
@@ -161,26 +168,18 @@ def _replicate(url: str, maker: WindowMaker, windows: int) -> None:
     client.incr(f"{_START}:ready")
     while not client.exists(_START):
         time.sleep(0.001)
-    began = time.perf_counter()
+    began, num_examples = time.perf_counter(), 0
     for window in range(windows):
-        _write(client, maker.make(window))
-    client.rpush(f"{_START}:seconds", time.perf_counter() - began)
-
-
-def _scaling(url: str, arguments: argparse.Namespace) -> float:
-    """Windows/s of two replicas over those of one, each on one core."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        return 1.0
-    one = _replicas(url, cores[:1], arguments)
-    two = _replicas(url, cores[:2], arguments)
-    return 2 * one / two
+        made = maker.make(window)
+        _write(client, made)
+        num_examples += made.num_examples
+    client.rpush(f"{_START}:ends", f"{num_examples} {time.perf_counter() - began}")
 
 
 def _replicas(url: str, cores: list[int], arguments: argparse.Namespace) -> float:
-    """Seconds until every one of the replicas has made all windows."""
+    """Examples/s of as many replicas as cores, each on one of them, until the last has made all its windows."""
     client = connect(url)
-    client.delete(_START, f"{_START}:ready", f"{_START}:seconds")
+    client.delete(_START, f"{_START}:ready", f"{_START}:ends")
     command = [
         sys.executable,
         "-m",
@@ -204,7 +203,8 @@ def _replicas(url: str, cores: list[int], arguments: argparse.Namespace) -> floa
     client.set(_START, 1)
     for process in started:
         process.wait()
-    return max(float(value) for value in client.lrange(f"{_START}:seconds", 0, -1))
+    ends = [end.split() for end in client.lrange(f"{_START}:ends", 0, -1)]
+    return sum(int(examples) for examples, _ in ends) / max(float(seconds) for _, seconds in ends)
 
 
 def _seqio(spec: RunSpec, tokenizer: Tokenizer, arguments: argparse.Namespace) -> dict | None:
