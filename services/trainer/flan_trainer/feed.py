@@ -25,7 +25,7 @@ from flan_shared.line.connect import BLOCK_MS
 from flan_shared.line.keys import OPENED, batch_id
 from flan_shared.telemetry import event
 from flan_trainer.follower import Follower
-from flan_trainer.link import Backlog, Link, LinkLostError
+from flan_trainer.link import Backlog, Link, LinkLostError, Place
 
 _log = logging.getLogger(__name__)
 
@@ -228,8 +228,10 @@ class Feed:
             stop = min(stop, self._slowest + 2 * self._ahead)
         windows = range(self._ordered, stop)
         if windows or read is not None:
-            self._link.post(windows, self._source_digest, read=read)
+            then = self._place() if read is not None else None
+            answer = self._link.post(windows, self._source_digest, read=read, then=then)
             self._ordered = max(self._ordered, windows.stop if windows else self._ordered)
+            self._receive(answer)
 
     def _order_late(self) -> bool:
         """Orders the window that is due: Redis was full, or another host lagged, when its turn came."""
@@ -242,15 +244,20 @@ class Feed:
 
     def _read(self) -> bool:
         """Fills the buffer; whether anything came."""
-        link = self._link
+        answer = self._link.read(self._place(), block_ms=BLOCK_MS)
+        self._receive(answer)
+        return bool(answer)
+
+    def _place(self) -> Place:
         # Batches before the position were taken under an earlier attempt.
         after = batch_id(self._batch - 1) if self._batch > 1 else OPENED
-        answer = link.read(self._window, self._shard, after, self._failures_after, block_ms=BLOCK_MS)
-        for entry_id, fields in answer.get(link.failures_stream(), ()):
+        return Place(self._window, self._shard, after, self._failures_after)
+
+    def _receive(self, answer: dict[str, list]) -> None:
+        for entry_id, fields in answer.get(self._link.failures_stream(), ()):
             self._failures_after = entry_id.decode()
             self._note(batch_pb2.Failure.FromString(fields[b"failure"]))
-        self._entries.extend(answer.get(link.window_stream(self._window, self._shard), ()))
-        return bool(answer)
+        self._entries.extend(answer.get(self._link.window_stream(self._window, self._shard), ()))
 
     def _note(self, failure: batch_pb2.Failure) -> None:
         failures = self._failures.setdefault(failure.window, [])

@@ -13,7 +13,7 @@ from flan_shared.line import Attempt
 from flan_shared.line.keys import window_of
 from flan_shared.spec import RunSpec
 from flan_shared.telemetry import event
-from flan_trainer.link import Hold, LinkLostError
+from flan_trainer.link import Hold, LinkLostError, Place
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +65,19 @@ class Follower(Hold):
                 event(_log, "another link asked for", run=self.keys.run, attempt=held, reason=reason)
         self.attempt, self._is_swept = held, False
 
-    def post(self, windows: Iterable[int], source_digest: str, *, read: int | None = None) -> None:
-        """Removes its shard of window `read`; the first host opens windows."""
-        if read is None:
-            return
-        self.client.unlink(self.window_stream(read, self._shard))
-        self._sweep(read)
+    def post(
+        self,
+        windows: Iterable[int],
+        source_digest: str,
+        *,
+        read: int | None = None,
+        then: Place | None = None,
+    ) -> dict[str, list]:
+        """Removes its shard of window `read`, and reads on; the first host opens windows."""
+        if read is not None:
+            self.client.unlink(self.window_stream(read, self._shard))
+            self._sweep(read)
+        return self.read(then, block_ms=None) if then is not None else {}
 
     def verify(self, window: int | None, shard: int) -> None:
         """Checks that the attempt is the live one. Its window may not be open yet.

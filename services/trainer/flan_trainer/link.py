@@ -13,8 +13,10 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import redis
+from redis.exceptions import NoScriptError
 
 from flan.v1 import batch_pb2
 from flan_shared.errors import SupersededError
@@ -68,6 +70,23 @@ class Backlog:
     is_full: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a host reads on.
+
+    Attributes:
+      window: in hand.
+      shard: of this host.
+      after: id of the last entry that was read of it.
+      failures_after: the same of the failures stream.
+    """
+
+    window: int
+    shard: int
+    after: str
+    failures_after: str
+
+
 class Hold:
     """What every host of a trainer does with a run: it reads its own shard under the live attempt."""
 
@@ -81,16 +100,24 @@ class Hold:
         self.keys = RunKeys(spec.run_id)
         self.attempt = Attempt(start, 0)
 
-    def read(
-        self, window: int, shard: int, after: str, failures_after: str, *, block_ms: int
-    ) -> dict[str, list]:
-        """New entries by stream name: of the window's shard and of the failures stream."""
+    def read(self, place: Place, *, block_ms: int | None) -> dict[str, list]:
+        """New entries by stream name: of the window's shard and of the failures stream.
+
+        Args:
+          place: what to read on from.
+          block_ms: how long to wait for an entry; None: not at all.
+        """
+        return self._named(self._xread(self.client, place, block_ms))
+
+    def _xread(self, client: redis.Redis, place: Place, block_ms: int | None) -> Any:
         streams = {
-            self.window_stream(window, shard): after,
-            self.failures_stream(): failures_after,
+            self.window_stream(place.window, place.shard): place.after,
+            self.failures_stream(): place.failures_after,
         }
         # A few batches a call: a window may be large, and the reader buffers what it is given.
-        answer = self.client.xread(streams, count=BATCHES_A_READ, block=block_ms)
+        return client.xread(streams, count=BATCHES_A_READ, block=block_ms)
+
+    def _named(self, answer: Any) -> dict[str, list]:
         return {name.decode(): entries for name, entries in answer or []}
 
     def window_stream(self, window: int, shard: int) -> str:
@@ -182,9 +209,19 @@ class Link(Hold):
         self._remove(lambda attempt: attempt < self.attempt)
         event(_log, "run claimed", run=self.keys.run, attempt=self.attempt, reason=reason)
 
-    def post(self, windows: Iterable[int], source_digest: str, *, read: int | None = None) -> None:
+    def post(
+        self,
+        windows: Iterable[int],
+        source_digest: str,
+        *,
+        read: int | None = None,
+        then: Place | None = None,
+    ) -> dict[str, list]:
         """Opens the keys of `windows` and posts their tickets; first removes the first
         shard of window `read` and its ticket: the first host has read it, so it is whole for all hosts.
+
+        Returns:
+          What `read` gives for `then` without waiting, in the same round trip; empty where it is left out.
 
         Raises:
           LinkLostError: the attempt is not this one any more.
@@ -202,17 +239,29 @@ class Link(Hold):
                 source_digest=source_digest,
             )
             values += [ticket_id(window), ticket.SerializeToString()]
-        try:
-            outcome = self._post(keys, values)
-        except redis.ResponseError as err:
-            # Redis 6.2 gives a command's error inside of one of its own.
-            if "OOM command not allowed" in str(err):
-                raise redis.exceptions.OutOfMemoryError(str(err)) from err
-            raise
+        outcome, answer = self._posted(keys, values, then)
         if outcome != 1:
             held = Attempt.parse(outcome.decode()) if outcome else None
             self._give_way(held)
             raise LinkLostError(f"attempt is {held}, left as {self.attempt}")
+        return self._named(answer)
+
+    def _posted(self, keys: list[str], values: list, then: Place | None) -> tuple[bytes | int | None, Any]:
+        pipe = self.client.pipeline(transaction=False)
+        pipe.evalsha(self._post.sha, len(keys), *keys, *values)
+        if then is not None:
+            self._xread(pipe, then, None)
+        outcome, *answer = pipe.execute(raise_on_error=False)
+        if isinstance(outcome, NoScriptError):
+            # Redis was restarted, or never saw it; what was read beside it is read again.
+            outcome, answer = self._post(keys, values), []
+        for each in (outcome, *answer):
+            # Redis 6.2 gives a command's error inside of one of its own.
+            if isinstance(each, redis.ResponseError) and "OOM command not allowed" in str(each):
+                raise redis.exceptions.OutOfMemoryError(str(each)) from each
+            if isinstance(each, Exception):
+                raise each
+        return outcome, answer[0] if answer else None
 
     def slowest(self, first: int, stop: int) -> int:
         """The first of the windows from `first` on that another host has not read; `stop` where all were."""
