@@ -1,6 +1,7 @@
 """The run spec: what it takes, what it refuses and with which words, and what names a run."""
 
 import pytest
+import yaml
 from specs import small_spec
 
 from flan_shared.errors import SpecError
@@ -57,6 +58,26 @@ def test_exponents_are_numbers_as_in_yaml_1_2():
             {"schedule": "{name: linear, warmup_steps: 12}"},
             r"schedule\.warmup_steps is 12, but a linear schedule ends at train\.steps = 12",
         ),
+        (
+            {"model.preset": "t5-1.2-tiny"},
+            r"model\.preset is 't5-1\.2-tiny'; known: t5-1\.1-tiny, .*flan-137b",
+        ),
+        (
+            {"model": "{preset: prefix-lm-tiny, num_encoder_layers: 2}"},
+            r"model\.num_encoder_layers is not a field .* known here: .*num_layers, preset",
+        ),
+        ({"model.vocab_size": "599"}, r"model\.vocab_size is 599, but the tokenizer has 600 ids"),
+        (
+            {"train.microbatches": "3"},
+            r"train\.microbatches is 3; expected a divisor of packing\.batch_rows, 4",
+        ),
+        ({"pretraining.objective": "prefix_lm"}, r"pretraining takes the place of mixture\.datasets"),
+        ({"mixture.datasets": "{}"}, r"mixture\.datasets is empty; list datasets .* or give pretraining"),
+        (
+            {"mixture.datasets": "{}", "pretraining.objective": "span_corruption"},
+            r"tokenizer\.extra_ids is 0; span corruption needs an id for each span",
+        ),
+        ({"prompt.length": "5"}, r"start\.source is scratch; a prompt is trained on top of a checkpoint"),
         ({"train.steps": "[1" + ", 1" * 99 + "]"}, r"train\.steps is \[1, 1.{50,60}…; it should be"),
         ({"seed.x": "1"}, r"'seed' has no fields of its own"),
     ],
@@ -95,3 +116,15 @@ def test_a_spec_is_pinned_to_one_tokenizer():
     assert pinned.with_tokenizer("a" * 64, 512) == pinned
     with pytest.raises(SpecError, match=r"tokenizer\.digest"):
         pinned.with_tokenizer("b" * 64, 512)
+
+
+def test_a_preset_is_its_sizes_and_what_is_given_goes_over_them():
+    by_name = small_spec({"model": "{preset: prefix-lm-tiny, num_layers: 2}"})
+    assert (by_name.model.family, by_name.model.emb_dim, by_name.model.num_layers) == ("prefix_lm", 256, 2)
+    written_out = small_spec({"model": yaml.safe_dump(by_name.model.model_dump(mode="json"))})
+    assert by_name.digest == written_out.digest
+
+
+def test_a_tokenizer_file_with_more_pieces_than_the_model_has_rows_is_refused():
+    with pytest.raises(SpecError, match=r"model\.vocab_size is 610, but the tokenizer file has 620 pieces"):
+        small_spec({"model.vocab_size": "610"}).with_tokenizer("0" * 64, 620)
