@@ -34,8 +34,9 @@ import redis
 from bench.peer_job import write_job
 from flan_cli.redis_server import redis_service
 from flan_cli.stack import Stack
-from flan_datagen.packing import Budget, least_rows, lower_bound
+from flan_datagen.packing import least_rows, lower_bound
 from flan_datagen.pool import Pools
+from flan_datagen.room import row_budget
 from flan_datagen.sources import open_source
 from flan_datagen.units import mixture_entries
 from flan_datagen.window import Window, WindowMaker
@@ -226,7 +227,7 @@ def _rows_over(bound: Callable[..., float], window: Window, spec: RunSpec) -> fl
         for name in ("input_lengths", "target_lengths")
     )
     rows = sum(len(batch.row_examples) for batch in window.shards[0])
-    return rows / bound(inputs, targets, Budget(spec.lengths.inputs, spec.lengths.targets))
+    return rows / bound(inputs, targets, row_budget(spec))
 
 
 def _fill(window: Window, spec: RunSpec) -> float:

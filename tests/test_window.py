@@ -1,6 +1,7 @@
 """Windows from draws to batches: every draw is accounted for, lengths hold, the task survives."""
 
 import folders
+import numpy as np
 import pytest
 from lines import made, pinned, window_maker
 
@@ -12,8 +13,19 @@ from flan_datagen.sources import open_source
 from flan_datagen.window import WindowMaker
 from flan_shared.errors import DataError, SpecError
 from flan_shared.tokenizer import EOS_ID
+from flan_trainer.expand import expand_prefix_lm
 
-LONG = {"lengths.inputs": "96", "lengths.targets": "8"}
+PREFIX_LM = {"model": "{preset: prefix-lm-tiny}"}
+PROMPT = {"prompt.length": "9", "start.source": "checkpoint"}
+
+
+def examples(window):
+    """Ids of the input and of the target of every example."""
+    for batch in window.shards[0]:
+        ends = np.cumsum(batch.input_lengths + batch.target_lengths)
+        cuts = np.stack([ends - batch.target_lengths, ends], axis=1).ravel()[:-1]
+        split = [ids.tolist() for ids in np.split(batch.tokens, cuts)]
+        yield from zip(split[::2], split[1::2], strict=True)
 
 
 def texts(tokenizer, window):
@@ -194,6 +206,58 @@ def test_few_shot_windows_are_pure_too(data_folder, tokenizer):
     assert made(one, range(2)) == made(other, range(2))
 
 
+@pytest.mark.parametrize("prompt", [{}, PROMPT], ids=["", "after a prompt"])
+def test_inputs_and_targets_of_a_prefix_lm_share_one_budget(prompt, data_folder, tokenizer):
+    one, other = (
+        window_maker(pinned(tokenizer, PREFIX_LM | prompt), data_folder, tokenizer) for _ in range(2)
+    )
+    apart = window_maker(pinned(tokenizer, prompt), data_folder, tokenizer)
+    other.make(5)
+    assert made(one, range(2)) == made(other, range(2))
+    rows, rows_apart = 0, 0
+    for window, window_apart in zip(map(one.make, range(4)), map(apart.make, range(4)), strict=True):
+        assert sorted(examples(window)) == sorted(examples(window_apart))
+        assert counts(window) == counts(window_apart)
+        for batch in window.shards[0]:
+            # Raises for a row that is longer.
+            features = expand_prefix_lm(batch, rows=4, length=128 + 32)
+            assert (features["decoder_target_tokens"] > 0).sum() == len(batch.tokens)
+            assert batch.input_lengths.max() <= 128
+            assert batch.target_lengths.max() <= 32
+        rows += sum(len(batch.row_examples) for batch in window.shards[0])
+        rows_apart += sum(len(batch.row_examples) for batch in window_apart.shards[0])
+    # The budget that is not scarce is room for the other one.
+    assert rows < rows_apart
+
+
+def test_a_prompt_stands_before_every_input_and_counts(data_folder, tokenizer):
+    shots = {"templates.num_shots": "2"}
+    spec = pinned(tokenizer, PROMPT | shots | {"lengths.inputs": "137"})
+    bare = window_maker(pinned(tokenizer, shots), data_folder, tokenizer)
+    asked = window_maker(spec, data_folder, tokenizer)
+    first = spec.vocab_size
+    for window in range(3):
+        plain, prompted = bare.make(window), asked.make(window)
+        assert sorted(examples(prompted)) == sorted(
+            ([*range(first, first + 9), *inputs], targets) for inputs, targets in examples(plain)
+        )
+        assert sum(tally["shortened"] for tally in prompted.tallies.values())
+        assert 128 < max(len(inputs) for inputs, _ in examples(prompted)) <= 137
+        assert prompted.num_tokens == plain.num_tokens + 9 * plain.num_examples
+        num_tokens = sum(
+            tally["input_tokens"] + tally["target_tokens"] for tally in prompted.tallies.values()
+        )
+        assert num_tokens == prompted.num_tokens
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2**16 - 9, 2), (2**16 - 8, 4)])
+def test_ids_are_as_wide_as_the_last_one_of_the_prompt(rows, width, data_folder, tokenizer):
+    spec = pinned(tokenizer, PROMPT | {"model.vocab_size": str(rows)})
+    window = window_maker(spec, data_folder, tokenizer).make(0)
+    assert {batch.tokens.dtype.itemsize for batch in window.shards[0]} == {width}
+    assert all(inputs[:9] == list(range(rows, rows + 9)) for inputs, _ in examples(window))
+
+
 def test_words_are_never_cut():
     text = "the red lamp"
     assert [cut_at_word(text, n) for n in (20, 11, 8, 7, 4, 3, 2, 0)] == [
@@ -207,6 +271,14 @@ def test_words_are_never_cut():
         (
             {"lengths.inputs": "16"},
             r"lengths\.inputs is 16; the instructions alone of dataset '\w+' take \d+",
+        ),
+        (
+            PROMPT | {"lengths.inputs": "25"},
+            r"lengths\.inputs is 25; the instructions alone .* take \d+ tokens beside the 9 of the prompt: give",
+        ),
+        (
+            PROMPT | {"prompt.length": "127"},
+            r"prompt\.length is 127, but lengths\.inputs, which counts the prompt, is 128: no text would fit",
         ),
         (
             {"mixture.datasets.sentiment": "[sst3]"},

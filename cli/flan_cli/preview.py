@@ -13,7 +13,7 @@ from flan_cli.example_view import example_json, print_example, print_row, stdout
 from flan_cli.rows import Rows, rows_options
 from flan_cli.spec import default_spec, read_spec
 from flan_shared.errors import FlanError
-from flan_shared.spec import Lengths
+from flan_shared.spec import PrefixLM, RunSpec
 
 _SPLITS = {
     "train": example_pb2.SPLIT_TRAIN,
@@ -136,14 +136,20 @@ def preview(
         options=_ORDERS[order],
         pack=packed,
         every_template=every,
-        lengths=pb.RowLengths(inputs=spec.lengths.inputs, targets=spec.lengths.targets) if packed else None,
+        lengths=pb.RowLengths(
+            inputs=spec.lengths.inputs,
+            targets=spec.lengths.targets,
+            together=isinstance(spec.model, PrefixLM),
+        )
+        if packed
+        else None,
     )
     with reached(address, rows, tokenizer=tokenizer, train_for=spec if packed else None) as datagen:
         if every:
             request.datasets.extend(_available(datagen, rows))
         answers = datagen.stream("StreamExamples", request)
         examples = (answer.example for answer in answers)
-        shown = _show_packed(examples, spec.lengths, as_json) if packed else _show(examples, as_json)
+        shown = _show_packed(examples, spec, as_json) if packed else _show(examples, as_json)
     if not shown:
         raise FlanError(f"dataset {dataset!r} has no rows in split {split!r} of {rows.data}")
 
@@ -169,16 +175,18 @@ def _show(examples: Iterable[example_pb2.Example], as_json: bool) -> int:
     return number
 
 
-def _show_packed(examples: Iterable[example_pb2.Example], lengths: Lengths, as_json: bool) -> int:
+def _show_packed(examples: Iterable[example_pb2.Example], spec: RunSpec, as_json: bool) -> int:
     packed = list(examples)
     if as_json:
         return _show(packed, as_json)
     if packed:
-        _print_packed(packed, lengths)
+        _print_packed(packed, spec)
     return len(packed)
 
 
-def _print_packed(examples: list[example_pb2.Example], lengths: Lengths) -> None:
+def _print_packed(examples: list[example_pb2.Example], spec: RunSpec) -> None:
+    lengths, total = spec.lengths, sum(spec.row_lengths.values())
+    together = isinstance(spec.model, PrefixLM)
     rows: dict[int, list[example_pb2.Example]] = {}
     for example in examples:
         rows.setdefault(example.placement.row, []).append(example)
@@ -187,10 +195,11 @@ def _print_packed(examples: list[example_pb2.Example], lengths: Lengths) -> None
         print_row(console, row, rows[row], lengths)
     num_inputs = sum(example.placement.num_input_tokens for example in examples)
     num_targets = sum(example.placement.num_target_tokens for example in examples)
-    fill = (num_inputs + num_targets) / (len(rows) * (lengths.inputs + lengths.targets))
-    bound = max(-(-num_inputs // lengths.inputs), -(-num_targets // lengths.targets))
+    fill = (num_inputs + num_targets) / (len(rows) * total)
+    apart = max(-(-num_inputs // lengths.inputs), -(-num_targets // lengths.targets))
+    bound = -(-(num_inputs + num_targets) // total) if together else apart
+    size = f"{total} tokens" if together else f"{lengths.inputs} input and {lengths.targets} target tokens"
     console.print(
-        f"{len(examples)} examples in {len(rows)} {'row' if len(rows) == 1 else 'rows'} of "
-        f"{lengths.inputs} input and {lengths.targets} target tokens; {fill:.0%} are no padding, and no packing "
-        f"of these tokens takes fewer rows than {bound}"
+        f"{len(examples)} examples in {len(rows)} {'row' if len(rows) == 1 else 'rows'} of {size}; {fill:.0%} are no "
+        f"padding, and no packing of these tokens takes fewer rows than {bound}"
     )

@@ -14,7 +14,7 @@ from flan_cli.stack import Stack
 from flan_shared.errors import SpecError
 from flan_shared.spec import RunSpec, load_spec, parse_spec
 
-PACKAGED = ("demo", "real")
+PACKAGED = ("demo", "real", "pretrain")
 
 set_option = click.option(
     "--set",
@@ -57,10 +57,10 @@ def read_spec(name: str, settings: Sequence[str] = ()) -> RunSpec:
 def summary(spec: RunSpec) -> str:
     """What a run does, in a line."""
     heldout = "; ".join(f"{name} ({', '.join(names)})" for name, names in spec.heldout.items())
-    return (
-        f"trains on {len(spec.trained_datasets)} datasets of {len(spec.mixture.datasets)} clusters for "
-        f"{spec.train.steps:,} steps, holds out {heldout}"
-    )
+    what = f"{len(spec.trained_datasets)} datasets of {len(spec.mixture.datasets)} clusters"
+    if spec.pretraining:
+        what = f"running text by {spec.pretraining.objective.replace('_', ' ')}"
+    return f"trains on {what} for {spec.train.steps:,} steps, holds out {heldout}"
 
 
 @click.group("spec")

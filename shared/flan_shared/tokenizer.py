@@ -77,8 +77,8 @@ class Tokenizer:
         return self._processor.encode(texts)
 
     def decode(self, ids: list[int]) -> str:
-        """Text of `ids`; special ids give nothing."""
-        return self._processor.decode([i for i in ids if i > UNK_ID])
+        """Text of `ids`; special ids give nothing, nor do those of no piece: sentinels, rows that only pad a table."""
+        return self._processor.decode([i for i in ids if UNK_ID < i < self.vocab_size])
 
 
 def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:

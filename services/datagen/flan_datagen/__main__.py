@@ -16,7 +16,9 @@ from flan_datagen.embedded.corpus import write_corpus
 from flan_datagen.page import catalog_page
 from flan_datagen.pool import Pools
 from flan_datagen.pool_cache import cache_folder
+from flan_datagen.pretraining import documents_of, segment_length
 from flan_datagen.produce import Replica, SourceMismatchError
+from flan_datagen.running_text import sample
 from flan_datagen.serve import SERVICE, DatagenServicer
 from flan_datagen.sources import open_source
 from flan_datagen.units import heldout_entries, mixture_entries, unlicensed_entries
@@ -39,6 +41,8 @@ _PATIENCE_S = 15.0
 
 _TEXT_ROWS = 2000
 """Rows of each dataset that a tokenizer is trained on: enough for its words, and quick."""
+_TEXT_CHARACTERS = 20_000_000
+"""The same of running text."""
 
 _data = click.option(
     "--data",
@@ -150,7 +154,10 @@ def check(
     """Checks a run spec against the catalog, and that the data can be read."""
     spec = load_spec(spec_file)
     pools = _pools(data, catalog_folder, cache)
-    entries = mixture_entries(spec, pools.catalog)
+    if spec.pretraining:
+        segment_length(spec)
+        documents_of(spec, pools)
+    entries = [] if spec.pretraining else mixture_entries(spec, pools.catalog)
     if tokenizer_file is not None:
         check_lengths(spec, entries, Tokenizer.load(tokenizer_file))
     for entry in entries:
@@ -207,11 +214,13 @@ def train_tokenizer(
     out: Path,
     vocab_size: int | None,
 ) -> None:
-    """Trains a tokenizer on the mixture's training pools: never on a held-out cluster."""
+    """Trains a tokenizer on the mixture's training pools, never on a held-out cluster; or on the running text."""
     spec = load_spec(spec_file)
     pools = _pools(data, catalog_folder, cache)
     texts: list[str] = []
-    entries = mixture_entries(spec, pools.catalog)
+    if spec.pretraining:
+        texts = sample(documents_of(spec, pools).read(), _TEXT_CHARACTERS)
+    entries = [] if spec.pretraining else mixture_entries(spec, pools.catalog)
     for entry in entries:
         pool = pools.train(entry, seed=spec.seed, cap=spec.mixture.cap)
         for row in pool.take(np.arange(min(len(pool), _TEXT_ROWS))):

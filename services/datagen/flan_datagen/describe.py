@@ -7,6 +7,7 @@ from flan_datagen.catalog import Entry, Part
 from flan_datagen.catalog.columns import type_name
 from flan_datagen.examples import ANSWER_KINDS
 from flan_datagen.pool import Pools
+from flan_datagen.pretraining import DATASET, documents_of
 from flan_datagen.units import mixture_units, unlicensed_entries
 from flan_datagen.window import WindowMaker
 from flan_shared.errors import DataError
@@ -57,10 +58,14 @@ def dataset_info(entry: Entry, pools: Pools, *, count_rows: bool) -> pb.DatasetI
 def describe_mixture(spec: RunSpec, pools: Pools, tokenizer: Tokenizer | None) -> pb.DescribeMixtureResponse:
     """Rows, rates and shares of a spec's mixture; tokens by making its first windows.
 
+    Running text is one unit of no cluster, and its rows are segments: how many there are is known with a tokenizer.
+
     Raises:
-      DataError: the source lacks a dataset.
+      DataError: the source lacks a dataset, or running text.
       SpecError: the spec names what the catalog has not, or is pinned to another tokenizer.
     """
+    if spec.pretraining:
+        return _describe_text(spec, pools, tokenizer)
     units = mixture_units(spec, pools)
     rows = [pools.train_rows(unit.entry, unit.part) for unit in units]
     sizes = [min(num, spec.mixture.cap) for num in rows]
@@ -85,9 +90,22 @@ def describe_mixture(spec: RunSpec, pools: Pools, tokenizer: Tokenizer | None) -
     return response
 
 
+def _describe_text(spec: RunSpec, pools: Pools, tokenizer: Tokenizer | None) -> pb.DescribeMixtureResponse:
+    response = pb.DescribeMixtureResponse(units=[pb.MixtureUnit(dataset=DATASET, rate=1, share=1.0)])
+    if tokenizer is None:
+        documents_of(spec, pools)
+    else:
+        maker = _add_tokens(
+            response, spec.with_tokenizer(tokenizer.digest, tokenizer.vocab_size), pools, tokenizer
+        )
+        response.units[0].rows = response.units[0].pool_rows = maker.num_rows
+    return response
+
+
 def _add_tokens(
     response: pb.DescribeMixtureResponse, spec: RunSpec, pools: Pools, tokenizer: Tokenizer
-) -> None:
+) -> WindowMaker:
+    """The maker whose first windows were looked at."""
     maker = WindowMaker(spec, pools, tokenizer)
     total: dict[str, Counter[str]] = {}
     for window in range(-(-_DRAWS // spec.packing.window)):
@@ -103,6 +121,7 @@ def _add_tokens(
         unit.token_share = (tally["input_tokens"] + tally["target_tokens"]) / max(all_tokens, 1)
         unit.shortened = tally["shortened"] / num
         unit.cut = tally["cut"] / num
+    return maker
 
 
 def _available(entry: Entry, pools: Pools) -> bool:

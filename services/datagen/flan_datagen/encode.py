@@ -59,17 +59,23 @@ class Encoder:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, *, most_words: int = _MOST_WORDS, most_bytes: int = _MOST_BYTES
+        self,
+        tokenizer: Tokenizer,
+        *,
+        dtype: np.dtype | None = None,
+        most_words: int = _MOST_WORDS,
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         """Args:
         tokenizer: whose ids.
+        dtype: of the ids, where others than the tokenizer's will stand beside them; None: as narrow as its own.
         most_words: words that are remembered at most from one call to the next.
         most_bytes: their bytes at most, of UTF-8 and of ids.
         """
         model = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.model)
         self.by_words = may_be_cut(model)
         self._tokenizer = tokenizer
-        self._dtype = token_dtype(tokenizer.vocab_size)
+        self._dtype = token_dtype(tokenizer.vocab_size) if dtype is None else dtype
         self._most = (most_words, most_bytes)
         if self.by_words:
             self._cuts = _Cuts(model)

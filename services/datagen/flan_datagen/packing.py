@@ -20,13 +20,12 @@ numpy, all examples of equal lengths at once, took 10 to 100 times as long as co
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import numba
 import numpy as np
 
 from flan_datagen import keyed
+from flan_datagen.compiled import compiled
 from flan_datagen.runs import within
 
 Algorithm = Literal["best_fit", "first_fit", "next_fit", "none"]
@@ -223,15 +222,7 @@ def _least_rows(first: np.ndarray, second: np.ndarray, room: int) -> int:
     return int(alone.sum()) + -(-max(int(first[~alone].sum()), int(second[~alone].sum())) // room)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:
-        # No folder to cache in: compiling anew at every start takes about a second.
-        return numba.njit(function)
-
-
-@_compiled
+@compiled
 def _count_below(ascending, num, value):
     """How many of the first `num` are below `value`. numpy's searchsorted takes longer to compile."""
     low, high = 0, num
@@ -244,7 +235,7 @@ def _count_below(ascending, num, value):
     return low
 
 
-@_compiled
+@compiled
 def _fill(first, second, room, by_share):
     """One row after another: the rows, int64[num_examples].
 
@@ -302,7 +293,7 @@ def _fill(first, second, room, by_share):
     return rows
 
 
-@_compiled
+@compiled
 def _place(first, second, room, rule, num_open):
     """Example by example into a row with room, by `rule`, the first of equals: the rows, int64[num_examples].
 
@@ -331,7 +322,7 @@ def _place(first, second, room, rule, num_open):
     return rows
 
 
-@_compiled
+@compiled
 def _deal(loads, num_batches, batch_rows):
     """Row by row into the batch with the least load that is not full, the first of equals: int64[n] batches."""
     sums = np.zeros(num_batches, np.int64)

@@ -105,6 +105,7 @@ class Pools:
         """
         self.source = source
         self.catalog = load_catalog() if catalog is None else catalog
+        self.cache = cache
         self._cache = PoolCache(cache) if cache else None
         self._digests: dict[tuple[str, str, str], str] = {}
         self._counts: dict[tuple[str, str, str], Counts] = {}

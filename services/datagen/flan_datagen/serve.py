@@ -111,7 +111,11 @@ class DatagenServicer(datagen_service_pb2_grpc.DatagenServiceServicer):
                 ([example.targets for example in examples], lengths.targets),
             )
         )
-        budget = Budget(lengths.inputs, lengths.targets)
+        budget = (
+            Budget.together(lengths.inputs + lengths.targets)
+            if lengths.together
+            else Budget(lengths.inputs, lengths.targets)
+        )
         packed = pack(num_inputs, num_targets, budget=budget, algorithm="best_fit")
         rows = np.repeat(np.arange(len(packed.row_examples)), packed.row_examples)
         segments = within(packed.row_examples) + 1

@@ -70,12 +70,14 @@ class StreamExamplesRequest(_message.Message):
     def __init__(self, datasets: _Optional[_Iterable[str]] = ..., split: _Optional[_Union[_example_pb2.Split, str]] = ..., num_rows: _Optional[int] = ..., template: _Optional[int] = ..., turned_around: _Optional[bool] = ..., seed: _Optional[int] = ..., lengths: _Optional[_Union[RowLengths, _Mapping]] = ..., num_shots: _Optional[int] = ..., pack: _Optional[bool] = ..., form: _Optional[_Union[TemplateForm, str]] = ..., options: _Optional[_Union[OptionsOrder, str]] = ..., every_template: _Optional[bool] = ...) -> None: ...
 
 class RowLengths(_message.Message):
-    __slots__ = ("inputs", "targets")
+    __slots__ = ("inputs", "targets", "together")
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
+    TOGETHER_FIELD_NUMBER: _ClassVar[int]
     inputs: int
     targets: int
-    def __init__(self, inputs: _Optional[int] = ..., targets: _Optional[int] = ...) -> None: ...
+    together: bool
+    def __init__(self, inputs: _Optional[int] = ..., targets: _Optional[int] = ..., together: _Optional[bool] = ...) -> None: ...
 
 class StreamExamplesResponse(_message.Message):
     __slots__ = ("example",)

@@ -42,9 +42,9 @@ class FolderSource:
         self._digests = digests or FileDigests(None)
         if not self._folder.is_dir():
             raise DataError(f"data folder {folder} does not exist; give a folder, or 'embedded', or 'hub'")
-        if not any(
-            next(self._folder.glob(f"{levels}/*{suffix}"), None) for levels in _LEVELS for suffix in READERS
-        ):
+        patterns = [f"{levels}/*{suffix}" for levels in _LEVELS for suffix in READERS]
+        # Running text (`flan_datagen.running_text`) is as good as a dataset.
+        if not any(next(self._folder.glob(pattern), None) for pattern in (*patterns, "text/*.txt")):
             raise DataError(
                 f"data folder {folder} holds no dataset; expected files such as "
                 f"{folder}/rte/train.parquet ({', '.join(READERS)})"
