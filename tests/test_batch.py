@@ -27,6 +27,8 @@ def packed(rows, *, dtype="<u2", dropped=0, quarantined=0):
         input_lengths=np.array([len(inputs) for inputs, _ in examples], np.int64),
         target_lengths=np.array([len(targets) for _, targets in examples], np.int64),
         row_examples=np.array([len(row) for row in rows], np.int64),
+        num_rows=len(rows),
+        clusters=np.arange(len(examples), dtype=np.uint8),
         drawn=len(examples) + dropped + quarantined,
         dropped=dropped,
         quarantined=quarantined,
@@ -95,6 +97,8 @@ def test_a_changed_byte_is_seen(position):
         {"drawn": 9},
         {"row_examples": np.array([2, 2])},
         {"input_lengths": np.array([3, 2, 9])},
+        {"clusters": np.zeros(2, np.uint8)},
+        {"num_rows": 1},
     ],
 )
 def test_parts_that_contradict_each_other_are_refused(change):

@@ -40,6 +40,7 @@ class Instructions:
 
     Attributes:
       names: of what is drawn from, datasets or parts of them; `Drawn.stream` counts in it.
+      clusters: of each of these an index into `RunSpec.trained_clusters`, uint8[len(names)].
       source_digest: of all that the examples hang on besides the spec.
       num_rows: of all pools together.
     """
@@ -70,6 +71,9 @@ class Instructions:
         self.source_digest = source_digest(pools, entries, tokenizer)
         check_lengths(spec, entries, tokenizer)
         self.names = tuple(unit.name for unit in units)
+        self.clusters = np.array(
+            [spec.trained_clusters.index(unit.entry.cluster) for unit in units], np.uint8
+        )
         self.num_rows = sum(map(len, read))
         self._mixture = Mixture(
             [

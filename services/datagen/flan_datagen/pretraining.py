@@ -38,12 +38,14 @@ class RunningText:
 
     Attributes:
       names: of what is drawn from; `Drawn.stream` counts in it.
+      clusters: its index into `RunSpec.trained_clusters`, uint8[1].
       source_digest: of all that the examples hang on besides the spec.
       num_rows: segments, each drawn once an epoch.
       num_tokens: of the text.
     """
 
     names = (DATASET,)
+    clusters = np.zeros(1, np.uint8)
 
     def __init__(self, spec: RunSpec, pools: Pools, tokenizer: Tokenizer) -> None:
         """Tokenizes the text, unless that was done before.

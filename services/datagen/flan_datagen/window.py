@@ -76,7 +76,13 @@ class WindowMaker:
         drawn = self._examples.drawn(window, clock)
         kept = np.flatnonzero(drawn.examples.target_length)
         dropped = len(drawn.stream) - len(kept)
-        shards = self._batches(window, drawn.examples.at(kept), num_shards, dropped, len(drawn.quarantined))
+        shards = self._batches(
+            window,
+            drawn.examples.at(kept),
+            self._examples.clusters[drawn.stream[kept]],
+            num_shards,
+            lost=(dropped, len(drawn.quarantined)),
+        )
         tallies = self._tallies(drawn)
         clock.lap("pack")
         num_tokens = sum(len(batch.tokens) for batches in shards for batch in batches)
@@ -96,7 +102,13 @@ class WindowMaker:
         return self._examples.texts(draws)
 
     def _batches(
-        self, window: int, examples: Examples, num_shards: int, dropped: int, quarantined: int
+        self,
+        window: int,
+        examples: Examples,
+        clusters: np.ndarray,
+        num_shards: int,
+        *,
+        lost: tuple[int, int],
     ) -> tuple[tuple[PackedBatch, ...], ...]:
         packing = self.spec.packing
         input_lengths, target_lengths = examples.input_tokens, examples.target_tokens
@@ -112,7 +124,7 @@ class WindowMaker:
                 rows = np.arange(first_row + shard, last_row, num_shards)
                 order = dealt.examples(rows)
                 # The window's losses ride on the first batch of the first shard, so that they count once.
-                lost = (dropped, quarantined) if number == 1 and shard == 0 else (0, 0)
+                dropped, quarantined = lost if number == 1 and shard == 0 else (0, 0)
                 shards[shard].append(
                     PackedBatch(
                         window=window,
@@ -125,9 +137,11 @@ class WindowMaker:
                         input_lengths=input_lengths[order],
                         target_lengths=target_lengths[order],
                         row_examples=dealt.row_examples[rows],
-                        drawn=len(order) + sum(lost),
-                        dropped=lost[0],
-                        quarantined=lost[1],
+                        num_rows=last_row - first_row,
+                        clusters=clusters[order],
+                        drawn=len(order) + dropped + quarantined,
+                        dropped=dropped,
+                        quarantined=quarantined,
                     )
                 )
             first_row = last_row

@@ -24,7 +24,7 @@ class BatchEnvelope(_message.Message):
     def __init__(self, batch: _Optional[bytes] = ..., crc32c: _Optional[int] = ...) -> None: ...
 
 class Batch(_message.Message):
-    __slots__ = ("window", "batch", "shard", "end", "spec_digest", "source_digest", "token_width", "tokens", "input_lengths", "target_lengths", "row_examples", "counts")
+    __slots__ = ("window", "batch", "shard", "end", "spec_digest", "source_digest", "token_width", "tokens", "input_lengths", "target_lengths", "row_examples", "num_rows", "clusters", "counts")
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,8 @@ class Batch(_message.Message):
     INPUT_LENGTHS_FIELD_NUMBER: _ClassVar[int]
     TARGET_LENGTHS_FIELD_NUMBER: _ClassVar[int]
     ROW_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    NUM_ROWS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     window: int
     batch: int
@@ -48,8 +50,10 @@ class Batch(_message.Message):
     input_lengths: bytes
     target_lengths: bytes
     row_examples: bytes
+    num_rows: int
+    clusters: bytes
     counts: Counts
-    def __init__(self, window: _Optional[int] = ..., batch: _Optional[int] = ..., shard: _Optional[int] = ..., end: _Optional[bool] = ..., spec_digest: _Optional[str] = ..., source_digest: _Optional[str] = ..., token_width: _Optional[_Union[TokenWidth, str]] = ..., tokens: _Optional[bytes] = ..., input_lengths: _Optional[bytes] = ..., target_lengths: _Optional[bytes] = ..., row_examples: _Optional[bytes] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ...) -> None: ...
+    def __init__(self, window: _Optional[int] = ..., batch: _Optional[int] = ..., shard: _Optional[int] = ..., end: _Optional[bool] = ..., spec_digest: _Optional[str] = ..., source_digest: _Optional[str] = ..., token_width: _Optional[_Union[TokenWidth, str]] = ..., tokens: _Optional[bytes] = ..., input_lengths: _Optional[bytes] = ..., target_lengths: _Optional[bytes] = ..., row_examples: _Optional[bytes] = ..., num_rows: _Optional[int] = ..., clusters: _Optional[bytes] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ...) -> None: ...
 
 class Counts(_message.Message):
     __slots__ = ("drawn", "dropped", "quarantined")

@@ -5,6 +5,7 @@ row 1: example C (inputs 6 1, targets 3 1)
 
 tokens         5 7 1 9 1 4 1 8 8 1 6 1 3 1     uint16, little-endian
 input_lengths  3 2 2        target_lengths  2 3 2        row_examples  2 1          uint16, little-endian
+clusters       0 4 0        bytes
 """
 
 import dataclasses
@@ -44,7 +45,9 @@ class PackedBatch:
       tokens: uint16 or uint32[num_tokens], see the module.
       input_lengths: int64[num_examples], EOS included.
       target_lengths: int64[num_examples], EOS included.
-      row_examples: int64[num_rows].
+      row_examples: int64[rows of this shard].
+      num_rows: of the batch over all shards.
+      clusters: uint8[num_examples], indices into `RunSpec.trained_clusters`.
       drawn: draws that this batch accounts for.
       dropped: of these, without a target token left.
       quarantined: of these, with a defective row.
@@ -60,6 +63,8 @@ class PackedBatch:
     input_lengths: np.ndarray
     target_lengths: np.ndarray
     row_examples: np.ndarray
+    num_rows: int
+    clusters: np.ndarray
     drawn: int
     dropped: int
     quarantined: int
@@ -89,6 +94,8 @@ def encode_batch(batch: PackedBatch) -> bytes:
         input_lengths=batch.input_lengths.astype(_LENGTH).tobytes(),
         target_lengths=batch.target_lengths.astype(_LENGTH).tobytes(),
         row_examples=batch.row_examples.astype(_LENGTH).tobytes(),
+        num_rows=batch.num_rows,
+        clusters=batch.clusters.tobytes(),
         counts=batch_pb2.Counts(drawn=batch.drawn, dropped=batch.dropped, quarantined=batch.quarantined),
     )
     # Serialised messages end to end are their union, so what is long is put beside the rest as it is: the runtime
@@ -144,6 +151,8 @@ def decode_batch(data: bytes) -> PackedBatch:
         input_lengths=input_lengths,
         target_lengths=target_lengths,
         row_examples=row_examples,
+        num_rows=message.num_rows,
+        clusters=np.frombuffer(message.clusters, np.uint8),
         drawn=message.counts.drawn,
         dropped=message.counts.dropped,
         quarantined=message.counts.quarantined,
@@ -159,6 +168,11 @@ def _check(batch: PackedBatch) -> None:
     num_rows_examples = int(total(batch.row_examples))
     if len(batch.tokens) != num_tokens or len(batch.target_lengths) != batch.num_examples:
         raise LineError(f"{_name(batch)} has {len(batch.tokens)} tokens; its lengths add up to {num_tokens}")
+    if len(batch.clusters) != batch.num_examples or len(batch.row_examples) > batch.num_rows:
+        raise LineError(
+            f"{_name(batch)} has {batch.num_examples} examples in {len(batch.row_examples)} rows; it names the clusters "
+            f"of {len(batch.clusters)} and says that all shards together have {batch.num_rows} rows"
+        )
     if num_rows_examples != batch.num_examples:
         raise LineError(
             f"{_name(batch)} has {batch.num_examples} examples; its rows hold {num_rows_examples}"

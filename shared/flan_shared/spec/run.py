@@ -163,6 +163,11 @@ class RunSpec(Part):
         return _in_catalog_order(self.mixture.datasets)
 
     @property
+    def trained_clusters(self) -> tuple[str, ...]:
+        """Clusters of the mixture, in catalog order; of running text the one name `text`."""
+        return tuple(cluster for cluster in CLUSTERS if cluster in self.mixture.datasets) or ("text",)
+
+    @property
     def heldout_datasets(self) -> tuple[str, ...]:
         """Dataset ids to evaluate on, by cluster in catalog order."""
         return _in_catalog_order(self.heldout)
