@@ -66,6 +66,17 @@ def test_examples_are_templates_of_the_datasets_filled_with_rows(data_folder, to
     assert len(found) > 0.9 * len(pairs)
 
 
+def test_each_example_names_the_cluster_of_its_dataset(data_folder, tokenizer):
+    maker = window_maker(pinned(tokenizer), data_folder, tokenizer)
+    catalog, clusters = load_catalog(), pinned(tokenizer).trained_clusters
+    window = maker.make(0, num_shards=2)
+    said = np.concatenate([batch.clusters for batches in window.shards for batch in batches])
+    found = {clusters[number]: count for number, count in enumerate(np.bincount(said)) if count}
+    assert found == {catalog[name].cluster: tally["examples"] for name, tally in window.tallies.items()}
+    for batches in zip(*window.shards, strict=True):
+        assert {batch.num_rows for batch in batches} == {sum(len(batch.row_examples) for batch in batches)}
+
+
 def test_every_draw_is_accounted_for(data_folder, tokenizer):
     maker = window_maker(pinned(tokenizer), data_folder, tokenizer)
     for window in range(6):
