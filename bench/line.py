@@ -275,20 +275,17 @@ def _memory(url: str, prepared: _Prepared, arguments: argparse.Namespace) -> flo
 def _wait_share(url: str, arguments: argparse.Namespace) -> float:
     """Waited / elapsed of real steps, from the first batch of the second window on."""
     from flan_trainer.engines import open_engine
-    from flan_trainer.expand import expand
+    from flan_trainer.expand import features_of
     from flan_trainer.prefetch import Prefetch
 
     client = connect(url)
     client.flushall()
-    spec, _, tokenizer = open_maker(arguments.data, arguments.spec)
-    engine = open_engine(spec, tokenizer.vocab_size)
+    spec, _, _ = open_maker(arguments.data, arguments.spec)
+    engine = open_engine(spec)
     engine.initialise()
     link, feed = _open_feed(client, spec, "")
-    lengths, rows = spec.lengths, spec.packing.batch_rows
     with _producer("windows", url, arguments):
-        ahead = Prefetch(
-            feed, lambda b: (b, expand(b, rows=rows, inputs=lengths.inputs, targets=lengths.targets))
-        )
+        ahead = Prefetch(feed, lambda batch: (batch, features_of(batch, spec)))
         began, waited, steps = 0.0, 0.0, 0
         for batch, features in ahead:
             if not began and batch.window == 1:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
@@ -23,13 +24,15 @@ from flan_evaluator.serve import SERVICE, EvaluatorServicer
 from flan_evaluator.store import Store
 from flan_shared.checkpoint import describe, parameters_digest, save_parameters
 from flan_shared.model import build_model
+from flan_shared.model.scan import unscanned
 from flan_shared.serving import Server
-from flan_shared.spec import EncoderDecoder, RunSpec, parse_spec
+from flan_shared.spec import EncoderDecoder, Model, PrefixLM, RunSpec, parse_spec
 from flan_shared.tokenizer import Tokenizer, train
 
 TINY = EncoderDecoder(
     emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=2, num_decoder_layers=2
 )
+TINY_PREFIX_LM = PrefixLM(family="prefix_lm", emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_layers=2)
 
 _SPEC = """
 name: tiny
@@ -38,7 +41,6 @@ mixture: {datasets: {sentiment: [sst2]}}
 heldout: {nli: [rte], closed_book_qa: [natural_questions]}
 lengths: {inputs: 64, targets: 16}
 tokenizer: {vocab_size: 300}
-model: {emb_dim: 16, num_heads: 2, head_dim: 8, mlp_dim: 32, num_encoder_layers: 2, num_decoder_layers: 2}
 train: {steps: 2}
 evaluation: {rows: 3, max_decode_length: 8}
 """
@@ -53,17 +55,20 @@ def tiny_tokenizer() -> Tokenizer:
 
 
 @functools.cache
-def tiny_spec() -> RunSpec:
+def tiny_spec(model: Model = TINY) -> RunSpec:
     """Holds out rte (ranked) and natural_questions (generated)."""
     tokenizer = tiny_tokenizer()
-    return parse_spec(_SPEC).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
+    # JSON is YAML.
+    spec = parse_spec(f"{_SPEC}model: {json.dumps(model.model_dump(mode='json'))}")
+    return spec.with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
 
 
-def random_parameters(vocab_size: int, seed: int = 0) -> Mapping:
-    """Parameters of the tiny model."""
-    tokens = jnp.ones((1, 4), jnp.int32)
-    init = jax.jit(functools.partial(build_model(TINY, vocab_size).init, enable_dropout=False))
-    return init(jax.random.key(seed), tokens, tokens, tokens)["params"]
+@functools.cache
+def random_parameters(vocab_size: int, seed: int = 0, model: Model = TINY) -> Mapping:
+    """Parameters of a tiny model, in the form that files have."""
+    tokens = [jnp.ones((1, 4), jnp.int32)] * (2 if isinstance(model, PrefixLM) else 3)
+    init = jax.jit(functools.partial(build_model(unscanned(model), vocab_size).init, enable_dropout=False))
+    return init(jax.random.key(seed), *tokens)["params"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +94,12 @@ class Checkpoint:
         return Checkpoint(manifest, self.contents)
 
 
-def make_checkpoint(folder: Path, step: int, *, seed: int = 0) -> Checkpoint:
-    """A checkpoint of the tiny run as the trainer publishes it, its files under `folder`."""
-    spec, tokenizer = tiny_spec(), tiny_tokenizer()
-    parameters = random_parameters(tokenizer.vocab_size, seed)
+def make_checkpoint(
+    folder: Path, step: int, *, seed: int = 0, spec: RunSpec | None = None, parameters: Mapping | None = None
+) -> Checkpoint:
+    """A checkpoint of the tiny run, or of another, as the trainer publishes it; its files lie under `folder`."""
+    spec, tokenizer = spec or tiny_spec(), tiny_tokenizer()
+    parameters = parameters or random_parameters(spec.vocab_size, seed, spec.model)
     save_parameters(folder / "params", parameters)
     (folder / "tokenizer.model").write_bytes(tokenizer.model)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())

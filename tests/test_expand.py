@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import specs
+import yaml
 from hypothesis import given
 from test_batch import ROWS, packed
 
-from flan_trainer.expand import count_examples, expand, expand_prefix_lm
+from flan_shared import spec
+from flan_trainer.expand import count_examples, expand, expand_prefix_lm, features_of
 
 A, B, C = ([5, 7, 1], [9, 1]), ([4, 1], [8, 8, 1]), ([6, 1], [3, 1])
 
@@ -34,6 +37,16 @@ def test_all_features_are_int32_but_the_weights():
         kinds = {name: array.dtype.name for name, array in features.items()}
         assert kinds.pop("decoder_loss_weights") == "float32"
         assert set(kinds.values()) == {"int32"}
+
+
+@pytest.mark.parametrize(("family", "shape"), [("t5_1_1", (4, 32)), ("prefix_lm", (4, 160))])
+def test_a_run_gets_the_features_of_its_family_in_its_sizes(family, shape):
+    model = {"family": family, "num_layers": 1} if family == "prefix_lm" else {"family": family}
+    run = spec.parse_spec(yaml.safe_dump(specs.SMALL | {"model": model}))
+    features = features_of(packed([[A, B], [C]]), run)
+    assert features["decoder_target_tokens"].shape == shape
+    assert ("decoder_causal_attention" in features) == (family == "prefix_lm")
+    assert count_examples(features) == 3
 
 
 @given(ROWS)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_equal_logits_cost_the_logarithm_of_the_vocabulary():
-    loss, z_loss = token_losses(jnp.zeros((1, 1, 8)), jnp.array([[3]]), z_loss=0.0, label_smoothing=0.0)
+    loss, z_loss, _ = token_losses(jnp.zeros((1, 1, 8)), jnp.array([[3]]), z_loss=0.0, label_smoothing=0.0)
     assert loss[0, 0] == pytest.approx(math.log(8))
     assert z_loss[0, 0] == 0
 
@@ -22,15 +22,15 @@ def test_equal_logits_cost_the_logarithm_of_the_vocabulary():
 def test_z_loss_is_the_square_of_log_z():
     # Z = e + e = 2e for both tokens.
     logits = jnp.ones((1, 1, 2))
-    loss, z_loss = token_losses(logits, jnp.array([[0]]), z_loss=0.1, label_smoothing=0.0)
+    loss, z_loss, _ = token_losses(logits, jnp.array([[0]]), z_loss=0.1, label_smoothing=0.0)
     assert z_loss[0, 0] == pytest.approx(0.1 * (1 + math.log(2)) ** 2)
     assert loss[0, 0] == pytest.approx(math.log(2) + 0.1 * (1 + math.log(2)) ** 2)
 
 
 def test_smoothed_loss_is_zero_at_the_smoothed_distribution():
     smoothed = jnp.log(jnp.array([[[0.9, 0.05, 0.05]]]))
-    loss, _ = token_losses(smoothed, jnp.array([[0]]), z_loss=0.0, label_smoothing=0.1)
-    other, _ = token_losses(
+    loss, *_ = token_losses(smoothed, jnp.array([[0]]), z_loss=0.0, label_smoothing=0.1)
+    other, *_ = token_losses(
         jnp.array([[[20.0, 0.0, 0.0]]]), jnp.array([[0]]), z_loss=0.0, label_smoothing=0.1
     )
     assert loss[0, 0] == pytest.approx(0, abs=1e-6)
@@ -45,6 +45,29 @@ def test_gradient_of_the_logits_is_probability_minus_target_per_token():
     )(logits)
     expected = [[[-0.25, 0.125, 0.125], [0.05, 0.4, -0.45], [0, 0, 0]]]
     np.testing.assert_allclose(gradient, expected, atol=1e-6)
+
+
+def test_accuracy_counts_weighted_tokens_whose_target_no_piece_beats():
+    logits = jnp.array([[[1.0, 3.0, 2.0], [0.0, 1.0, 5.0], [4.0, 0.0, 0.0], [0.0, 9.0, 0.0]]])
+    targets, weights = jnp.array([[1, 1, 0, 1]]), jnp.array([[1.0, 1.0, 2.0, 0.0]])
+    measured = batch_loss(logits, targets, weights, z_loss=0.0, label_smoothing=0.0)
+    assert measured.accuracy == 3 / 4
+    assert measured.weight == 4
+
+
+def test_parts_of_a_batch_add_up_to_the_whole():
+    draw = np.random.default_rng(0)
+    logits = jnp.asarray(draw.normal(size=(4, 5, 7)), jnp.float32)
+    targets, weights = draw.integers(0, 7, size=(4, 5)), (draw.random((4, 5)) < 0.6).astype(np.float32)
+    weights[2] = 0
+    settings = {"z_loss": 1e-2, "label_smoothing": 0.1}
+    whole = batch_loss(logits, targets, weights, **settings)
+    parts = [
+        batch_loss(logits[rows], targets[rows], weights[rows], whole_weight=weights.sum(), **settings)
+        for rows in (slice(0, 2), slice(2, 3), slice(3, 4))
+    ]
+    for found, expected in zip(zip(*parts, strict=True), whole, strict=True):
+        assert sum(found) == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.fixture(scope="module")

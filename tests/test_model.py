@@ -219,11 +219,11 @@ def test_relative_bias_goes_by_the_distance_in_the_row():
     np.testing.assert_allclose(bias, table[:, buckets][None], rtol=1e-6)
 
 
-@pytest.mark.parametrize("dropped", [False, True])
-def test_attention_and_its_gradient_are_those_of_the_formula(dropped):
+@pytest.mark.parametrize(("dropped", "bias_rows"), [(False, 1), (True, 1), (False, 3)])
+def test_attention_and_its_gradient_are_those_of_the_formula(dropped, bias_rows):
     draw = np.random.default_rng(0)
     query, key, value, out = (draw.normal(size=(3, 2, n, 4)).astype(np.float32) for n in (5, 6, 6, 5))
-    bias = draw.normal(size=(1, 2, 5, 6)).astype(np.float32)
+    bias = draw.normal(size=(bias_rows, 2, 5, 6)).astype(np.float32)
     mask = draw.random((3, 1, 5, 6)) < 0.7
     mask[..., 0] = True
     keep = 2 * draw.integers(0, 2, size=(3, 2, 1, 6)).astype(np.float32) if dropped else None
@@ -247,3 +247,22 @@ def test_attention_and_its_gradient_are_those_of_the_formula(dropped):
 def test_a_row_of_padding_gives_finite_numbers(model, params):
     batch = models.pack([models.EXAMPLES, []], inputs=20, targets=14)
     assert np.isfinite(models.logits(model, params, batch)).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # T5X's own.
+@pytest.mark.parametrize("logits_via_embedding", [False, True])
+def test_logits_are_those_of_the_network_of_t5x(logits_via_embedding):
+    network = pytest.importorskip("t5x.examples.t5.network", reason="t5x cannot be imported")
+    fields = {
+        "num_decoder_layers": 2,
+        "mlp_activations": ("gelu", "linear"),
+        "dropout_rate": 0.0,
+        "logits_via_embedding": logits_via_embedding,
+    }
+    theirs = network.Transformer(network.T5Config(models.VOCAB_SIZE, jnp.float32, **models.TINY | fields))
+    ours = models.tiny_model(**fields)
+    params = models.init(ours)["params"]
+    batch = models.pack([models.EXAMPLES, models.EXAMPLES[:2]], inputs=20, targets=14)
+    valid = batch["decoder_target_tokens"] > 0
+    found, expected = (models.logits(one, params, batch)[valid] for one in (ours, theirs))
+    np.testing.assert_allclose(found, expected, atol=5e-6)

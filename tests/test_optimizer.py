@@ -6,7 +6,9 @@ import optax
 import pytest
 import specs
 
-from flan_trainer.optimizer import make_optimizer, make_schedule
+from flan_shared import spec
+from flan_shared.model.scan import stack, unstack
+from flan_trainer.optimizer import make_optimizer, make_schedule, map_slots
 
 
 class Adafactor:
@@ -72,6 +74,47 @@ def test_a_parameter_near_zero_moves_as_if_its_scale_were_a_thousandth():
     params = {"scale": np.zeros(4, np.float32)}
     updates, _ = optimizer.update({"scale": np.ones(4, np.float32)}, optimizer.init(params), params)
     np.testing.assert_allclose(updates["scale"], -0.5e-3, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_scanned_parameters_are_updated_as_the_same_layers_alone():
+    # Stacks of two depths, a parameter beside the stack, and shapes that are factored and that are not.
+    config = spec.EncoderDecoder(num_encoder_layers=2, num_decoder_layers=3, scan_layers=True)
+    draw = np.random.default_rng(0)
+
+    def tree(scale):
+        def layer(size):
+            # Layers of unlike sizes, so that a mean over the stack would be another number.
+            kernel, norm = draw.normal(size=(130, 140)) * size * scale, draw.normal(size=7) * size
+            return {"kernel": kernel.astype(np.float32), "scale": norm.astype(np.float32)}
+
+        return {
+            "encoder": {f"layers_{n}": layer(10.0**-n) for n in range(2)},
+            "decoder": {f"layers_{n}": layer(10.0**-n) for n in range(3)}
+            | {"relpos_bias": {"rel_embedding": draw.normal(size=(2, 32)).astype(np.float32)}},
+        }
+
+    run = specs.small_spec()
+    axes = {f"{name}/layers/{leaf}": 0 for name in ("encoder", "decoder") for leaf in ("kernel", "scale")}
+    alone, scanned = make_optimizer(run), make_optimizer(run, axes)
+    params = tree(0.3)
+    stacked = stack(params, config)
+    state, stacked_state = alone.init(params), scanned.init(stacked)
+    update, update_scanned = jax.jit(alone.update), jax.jit(scanned.update)
+    for step in range(10):
+        gradients = tree(10.0 ** (step % 3))
+        updates, state = update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        updates, stacked_state = update_scanned(stack(gradients, config), stacked_state, stacked)
+        stacked = optax.apply_updates(stacked, updates)
+
+    def compare(found, expected):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), found, expected)
+
+    compare(unstack(stacked, config), params)
+    slots = map_slots(lambda slots: unstack(slots, config), stacked_state)
+    assert jax.tree.structure(slots) == jax.tree.structure(state)
+    compare(slots, state)
 
 
 @pytest.mark.parametrize(

@@ -77,13 +77,15 @@ class ExampleSource:
         # A dataset that the spec does not hold out is asked as the spec asks clusters it says nothing about.
         cluster = next((name for name, datasets in spec.heldout.items() if dataset in datasets), "")
         policy = spec.templates.of(cluster)
+        # The prompt stands before every text and takes room from it.
+        prompt_length = spec.prompt.length if spec.prompt else 0
         request = datagen_service_pb2.StreamExamplesRequest(
             datasets=[dataset],
             split=example_pb2.SPLIT_TEST,
             num_rows=spec.evaluation.rows,
             turned_around=False,
             seed=spec.seed,
-            lengths={"inputs": spec.lengths.inputs, "targets": spec.lengths.targets},
+            lengths={"inputs": spec.lengths.inputs - prompt_length, "targets": spec.lengths.targets},
             num_shots=policy.num_shots,
             form=f"TEMPLATE_FORM_{policy.form.upper()}",
             options=f"OPTIONS_ORDER_{policy.options.upper()}",

@@ -10,16 +10,17 @@ import numpy as np
 from jax import lax
 
 from flan_evaluator.batches import batches, padded
-from flan_shared.model import Transformer
+from flan_evaluator.reader import Reader, reader_of
+from flan_shared.model import PrefixLM, Transformer
 from flan_shared.tokenizer import EOS_ID, PAD_ID
 
 _TOKENS = 8192
-"""Encoder tokens of a batch."""
+"""Input tokens of a batch."""
 _MAX_ROWS = 64
 
 
 def generate(
-    module: Transformer,
+    module: Transformer | PrefixLM,
     parameters: Mapping[str, Any],
     inputs: Sequence[Sequence[int]],
     *,
@@ -36,9 +37,10 @@ def generate(
     Yields:
       Index of an example, and the tokens before EOS; None where a logit was not finite.
     """
+    reader = reader_of(module)
     for batch in batches([len(tokens) for tokens in inputs], tokens=_TOKENS, max_rows=_MAX_ROWS):
         tokens = padded([inputs[i] for i in batch.indices], num_rows=batch.num_rows, length=batch.length)
-        written, finite = map(np.asarray, _greedy(module, max_decode_length, parameters, tokens))
+        written, finite = map(np.asarray, _greedy(reader, max_decode_length, parameters, tokens))
         for i, row, is_finite in zip(batch.indices, written.tolist(), finite, strict=False):
             end = row.index(EOS_ID) if EOS_ID in row else len(row)
             yield i, row[:end] if is_finite else None
@@ -46,34 +48,21 @@ def generate(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _greedy(
-    module: Transformer, length: int, parameters: Mapping[str, Any], encoder_input_tokens: jax.Array
+    reader: Reader, length: int, parameters: Mapping[str, Any], input_tokens: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """int32[batch, length] tokens, 0 after EOS, and bool[batch] whether all logits were finite."""
-    num_rows = encoder_input_tokens.shape[0]
-    encoded = module.apply(
-        {"params": parameters}, encoder_input_tokens, enable_dropout=False, method="encode"
-    )
+    num_rows = input_tokens.shape[0]
+    read = reader.read(parameters, input_tokens, room=length)
+    before, cache = reader.begin(parameters, read, room=length)
 
     def step(state: tuple) -> tuple:
         position, token, done, finite, written, cache = state
-        logits, updated = module.apply(
-            {"params": parameters, "cache": cache},
-            encoded,
-            encoder_input_tokens,
-            token[:, None],
-            token[:, None],
-            enable_dropout=False,
-            decode=True,
-            max_decode_length=length,
-            mutable=["cache"],
-            method="decode",
-        )
-        logits = logits[:, 0]
+        logits, cache = reader.step(parameters, read, token, cache, room=length)
         token = jnp.where(done, PAD_ID, jnp.argmax(logits, axis=-1).astype(jnp.int32))
         # The sum is finite only if every logit is.
         finite &= done | jnp.isfinite(jnp.sum(logits, axis=-1))
         written = lax.dynamic_update_slice_in_dim(written, token[:, None], position, axis=1)
-        return position + 1, token, done | (token == EOS_ID), finite, written, updated["cache"]
+        return position + 1, token, done | (token == EOS_ID), finite, written, cache
 
     def unfinished(state: tuple) -> jax.Array:
         position, _, done, *_ = state
@@ -81,26 +70,12 @@ def _greedy(
 
     start = (
         jnp.zeros((), jnp.int32),
-        jnp.full(num_rows, PAD_ID, jnp.int32),
+        before,
         # Rows of padding are done before they begin.
-        jnp.all(encoder_input_tokens == PAD_ID, axis=-1),
+        jnp.all(input_tokens == PAD_ID, axis=-1),
         jnp.ones(num_rows, bool),
         jnp.full((num_rows, length), PAD_ID, jnp.int32),
-        _empty_cache(module, length, parameters, encoder_input_tokens),
+        cache,
     )
     _, _, _, finite, written, _ = lax.while_loop(unfinished, step, start)
     return written, finite
-
-
-def _empty_cache(
-    module: Transformer, length: int, parameters: Mapping[str, Any], encoder_input_tokens: jax.Array
-) -> Any:
-    longest = jnp.zeros((encoder_input_tokens.shape[0], length), jnp.int32)
-    _, made = jax.eval_shape(
-        functools.partial(module.apply, enable_dropout=False, decode=True, mutable=["cache"]),
-        {"params": parameters},
-        encoder_input_tokens,
-        longest,
-        longest,
-    )
-    return jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), made["cache"])

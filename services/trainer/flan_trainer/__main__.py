@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -49,6 +50,17 @@ _PATIENCE_S = 15.0
     help="Folder of the checkpoints; a run that is found there is continued.",
 )
 @click.option(
+    "--start",
+    envvar="FLAN_START",
+    help="Checkpoint to begin with where the spec says start.source: checkpoint, in any form of `flan checkpoint`.",
+)
+@click.option(
+    "--tensorboard",
+    envvar="FLAN_TENSORBOARD",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for TensorBoard's event files. Absent: tensorboard/ in the folder of the checkpoints.",
+)
+@click.option(
     "--threads", type=int, envvar="FLAN_THREADS", help="CPU threads; a continued run keeps its own."
 )
 @listen_options
@@ -59,6 +71,8 @@ def main(
     evaluator: str,
     tokenizer_file: str,
     checkpoints: Path,
+    start: str | None,
+    tensorboard: Path | None,
     threads: int | None,
     listen: str,
     ready_file: str | None,
@@ -66,6 +80,7 @@ def main(
     stop = stop_event()
     tokenizer = Tokenizer.load(tokenizer_file)
     spec = load_spec(spec_file).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
+    places = _Places(evaluator, checkpoints, start, tensorboard or checkpoints / "tensorboard")
     client = connect(redis_url)
     check_server(client, redis_url, patience_s=_PATIENCE_S)
     status = Status(client, spec.run_id, spec.train.steps)
@@ -83,11 +98,23 @@ def main(
         lock_folder(checkpoints, waiting=lambda: _keep(link))
         saved = latest_cursor(checkpoints)
         cursor = _cursor(saved, spec, checkpoints)
+        if saved is None and spec.start.source == "checkpoint" and start is None:
+            raise CheckpointError("start.source of the spec is checkpoint; say which one with --start PATH")
         count = saved.cursor["threads"] if saved else threads or available_threads()
         fix_threads(count)
-        _train(spec, tokenizer, link, status, evaluator, checkpoints, saved, cursor, count, stop)
+        _train(spec, tokenizer, link, status, places, saved, cursor, count, stop)
     finally:
         server.stop(grace_s=1.0)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where things come from and go."""
+
+    evaluator: str
+    checkpoints: Path
+    start: str | None
+    tensorboard: Path
 
 
 def _claim(client: redis.Redis, spec: RunSpec, url: str) -> Link:
@@ -129,22 +156,25 @@ def _train(
     tokenizer: Tokenizer,
     link: Link,
     status: Status,
-    evaluator: str,
-    checkpoints: Path,
+    places: _Places,
     saved: SavedCursor | None,
     cursor: Cursor,
     threads: int,
     stop: threading.Event,
 ) -> None:
     # Imported here, because these load jax, and the number of its threads was fixed only now.
+    from flan_trainer.board import Board
+    from flan_trainer.convert import load_start
     from flan_trainer.engines import open_engine
     from flan_trainer.feed import Feed
     from flan_trainer.loop import Loop, write_result
     from flan_trainer.publish import Publisher
 
-    engine = open_engine(spec, tokenizer.vocab_size)
+    checkpoints = places.checkpoints
+    engine = open_engine(spec)
     if saved is None:
-        engine.initialise()
+        from_checkpoint = spec.start.source == "checkpoint"
+        engine.initialise(load_start(str(places.start), spec) if from_checkpoint else None)
     else:
         engine.restore(checkpoints, saved.step)
     feed = Feed(
@@ -156,11 +186,13 @@ def _train(
         stop=stop,
     )
     publisher = Publisher(
-        evaluator, checkpoints / "outbox", spec, tokenizer.model, confirmed=status.published
+        places.evaluator, checkpoints / "outbox", spec, tokenizer.model, confirmed=status.published
     )
-    loop = Loop(spec, engine, publisher, status, folder=checkpoints, cursor=cursor, threads=threads)
     try:
-        outcome = loop.run(feed, stopping=stop.is_set)
+        with Board(places.tensorboard) as board:
+            status.board = board
+            loop = Loop(spec, engine, publisher, status, folder=checkpoints, cursor=cursor, threads=threads)
+            outcome = loop.run(feed, stopping=stop.is_set)
     except SupersededError:
         # The newer trainer removes this one's keys.
         raise

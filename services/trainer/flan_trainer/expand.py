@@ -25,7 +25,27 @@ import dataclasses
 
 import numpy as np
 
+from flan_shared import spec
 from flan_shared.line import PackedBatch
+
+
+def features_of(batch: PackedBatch, run: spec.RunSpec) -> dict[str, np.ndarray]:
+    """Feature arrays as the model of a run takes them.
+
+    Args:
+      batch: from the line, packed with the spec's lengths.
+      run: the spec.
+
+    Returns:
+      `packing.batch_rows` rows; see `expand` and `expand_prefix_lm`.
+
+    Raises:
+      ValueError: the batch does not fit the spec's sizes.
+    """
+    rows, lengths = run.packing.batch_rows, run.row_lengths
+    if isinstance(run.model, spec.PrefixLM):
+        return expand_prefix_lm(batch, rows=rows, length=lengths["decoder"])
+    return expand(batch, rows=rows, inputs=lengths["encoder"], targets=lengths["decoder"])
 
 
 def expand(batch: PackedBatch, *, rows: int, inputs: int, targets: int) -> dict[str, np.ndarray]:

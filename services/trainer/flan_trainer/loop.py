@@ -1,7 +1,7 @@
 """The training loop, in the order in which it happens.
 
 restore or initialise -> step 0 is saved and published -> per batch: step, cursor -> every so often: check the
-link, save, publish -> last step: save, publish, wait for the evaluator
+link, save; published once it is on the disk, while training goes on -> last step: save, publish, wait for the evaluator
 """
 
 import json
@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from flan_shared.telemetry import event
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import Engine
 from flan_trainer.engines.base import Placed
-from flan_trainer.expand import count_examples, expand
+from flan_trainer.engines.memory import memory_faults
+from flan_trainer.expand import count_examples, features_of
 from flan_trainer.feed import Feed
 from flan_trainer.link import LinkLostError
 from flan_trainer.prefetch import Prefetch
@@ -52,6 +54,16 @@ class Outcome:
     step: int
     cursor: Cursor
     digest: str
+
+
+@dataclass(frozen=True)
+class _Saving:
+    """A checkpoint on its way to the disk and to the outbox."""
+
+    step: int
+    window: int
+    digest: Future[str]
+    """Of its parameters, once it is there."""
 
 
 class Loop:
@@ -87,7 +99,9 @@ class Loop:
         self._began = time.monotonic() - cursor.seconds
         self._digest = ""
         self._saved: Cursor | None = None
-        """The cursor of the newest checkpoint."""
+        """The cursor of the newest checkpoint, which may be on its way."""
+        self._saving: _Saving | None = None
+        self._saver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish-saved")
         self._pending: tuple[Any, int, int] | None = None
         """Metrics of the last step, not fetched yet, its number and tokens: the device works meanwhile."""
 
@@ -101,9 +115,13 @@ class Loop:
         """
         if self._engine.step == 0 and self._cursor == Cursor():
             self._save(verify=lambda: None)
+            self._account_saved(wait=True)
         else:
             # The process before may have ended between saving and publishing; sending twice is harmless.
-            self._publish(self._folder / f"checkpoint_{self._engine.step}", self._engine.parameters())
+            step = self._engine.step
+            path = self._folder / f"checkpoint_{step}"
+            self._digest = self._publisher.put(step, path, self._engine.parameters())
+            self._status.saved(step, self._digest)
             self._saved = self._cursor
         self._status.phase(pb.TRAINER_PHASE_TRAINING)
         with Watch(self._status, feed):
@@ -113,6 +131,9 @@ class Loop:
             finally:
                 feed.stop()
                 prefetch.close()
+                if self._saving is not None:
+                    # After a fault: what is being written becomes whole, and the next start goes on from it.
+                    self._saving.digest.exception()
             if self._engine.step < self._spec.train.steps:
                 return None
             self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
@@ -130,6 +151,7 @@ class Loop:
                 break
             batch, trained, placed = item
             self._publisher.check()
+            self._account_saved(wait=False)
             if placed is None:
                 # A batch without rows moves the cursor and makes no step.
                 self._cursor = self._cursor.after(batch, trained=0)
@@ -154,13 +176,13 @@ class Loop:
         if self._engine.step < last and self._cursor != self._saved:
             # Told to stop: whoever goes on loses nothing.
             self._save(verify=lambda: self._verify(feed))
+        self._account_saved(wait=True)
 
     def _ready(self, batch: PackedBatch) -> tuple[PackedBatch, int, Placed | None]:
         """The batch, its examples as counted from segment ids, and its features on the device, if it has any."""
         if not batch.num_examples:
             return batch, 0, None
-        lengths, rows = self._spec.lengths, self._spec.packing.batch_rows
-        features = expand(batch, rows=rows, inputs=lengths.inputs, targets=lengths.targets)
+        features = features_of(batch, self._spec)
         return batch, count_examples(features), self._engine.place(features)
 
     def _settle(self, wait_s: float) -> None:
@@ -169,7 +191,9 @@ class Loop:
             return
         metrics, step, num_tokens = self._pending
         self._pending = None
-        loss = float(metrics.loss)
+        # Where the device computes ahead, a step's faults are first seen here.
+        with memory_faults(self._spec):
+            loss = float(metrics.loss)
         if not math.isfinite(loss):
             raise NonFiniteLossError(
                 f"the loss is {loss} at step {step}, in window {self._cursor.window}; "
@@ -186,6 +210,8 @@ class Loop:
             feed.doubt(f"before a save: {err}")
 
     def _save(self, *, verify: Callable[[], None]) -> None:
+        """Begins to write a checkpoint; the one before is whole first."""
+        self._account_saved(wait=True)
         verify()
         self._cursor = replace(self._cursor, seconds=time.monotonic() - self._began)
         if not self._cursor.balanced:
@@ -199,20 +225,27 @@ class Loop:
                     f"{self._folder} is kept: lower optimizer.learning_rate"
                 )
         saved = {**self._cursor.to_json(), "threads": self._threads}
-        path = self._engine.save(self._folder, saved, keep=self._spec.checkpoint.keep)
-        self._saved = self._cursor
-        event(
-            _log,
-            "checkpoint saved",
-            run=self._spec.run_id,
-            step=self._engine.step,
-            window=self._cursor.window,
+        step, path = (
+            self._engine.step,
+            self._engine.save(self._folder, saved, keep=self._spec.checkpoint.keep),
         )
-        self._publish(path, parameters)
+        digest = self._saver.submit(lambda: self._publisher.put(step, path.result(), parameters))
+        self._saving = _Saving(step, self._cursor.window, digest)
+        self._saved = self._cursor
 
-    def _publish(self, path: Path, parameters: dict[str, Any]) -> None:
-        self._digest = self._publisher.put(self._engine.step, path, parameters)
-        self._status.saved(self._engine.step, self._digest)
+    def _account_saved(self, *, wait: bool) -> None:
+        """Tells of the checkpoint that was being written, once it is whole on the disk and in the outbox.
+
+        Raises:
+          CheckpointError: it could not be written.
+        """
+        saving = self._saving
+        if saving is None or not (wait or saving.digest.done()):
+            return
+        self._saving = None
+        self._digest = saving.digest.result()
+        event(_log, "checkpoint saved", run=self._spec.run_id, step=saving.step, window=saving.window)
+        self._status.saved(saving.step, self._digest)
 
 
 def write_result(path: Path, spec: RunSpec, outcome: Outcome) -> None:

@@ -1,7 +1,8 @@
 """Token cross entropy with z-loss and label smoothing, as in T5X (`t5x/losses.py`).
 
 The loss of a batch is the weighted sum over its tokens, divided by the sum of the weights of the whole batch:
-packed or not, and however the rows are spread over devices, each token counts the same.
+packed or not, in however many parts it is computed, and however the rows are spread over devices, each token counts
+the same.
 """
 
 import math
@@ -11,8 +12,19 @@ import jax
 import jax.numpy as jnp
 
 
+class TokenLosses(NamedTuple):
+    """Of each token; all have the shape [batch, length]."""
+
+    loss: jax.Array
+    """float32, z-loss included."""
+    z_loss: jax.Array
+    """float32: of it, the part that is z-loss."""
+    is_right: jax.Array
+    """bool: no piece has a higher logit than the target."""
+
+
 class Loss(NamedTuple):
-    """A batch's loss; all are float32[]."""
+    """What a batch, or a part of one, measures; all are float32[]. Parts add up to the whole batch's."""
 
     loss: jax.Array
     """Mean over the weighted tokens, z-loss included."""
@@ -20,11 +32,13 @@ class Loss(NamedTuple):
     """Of it, the part that is z-loss."""
     weight: jax.Array
     """Sum of the weights."""
+    accuracy: jax.Array
+    """Share of the weighted tokens that are predicted right."""
 
 
 def token_losses(
     logits: jax.Array, targets: jax.Array, *, z_loss: float, label_smoothing: float
-) -> tuple[jax.Array, jax.Array]:
+) -> TokenLosses:
     """The loss of each token.
 
     With smoothing s and V pieces the right piece has the probability 1 - s and each other s / (V - 1); the
@@ -36,14 +50,12 @@ def token_losses(
       targets: int32[batch, length].
       z_loss: its coefficient.
       label_smoothing: in [0, 1).
-
-    Returns:
-      float32[batch, length] with the z-loss, and float32[batch, length], the z-loss alone.
     """
     log_z = jax.nn.logsumexp(logits, axis=-1)
     # A comparison instead of a gather: its gradient is elementwise, that of a gather a scatter.
     right = targets[..., None] == jnp.arange(logits.shape[-1])
-    log_likelihood = jnp.sum(jnp.where(right, logits, 0.0), axis=-1) - log_z
+    target_logits = jnp.sum(jnp.where(right, logits, 0.0), axis=-1)
+    log_likelihood = target_logits - log_z
     loss = -log_likelihood
     if label_smoothing:
         others = logits.shape[-1] - 1
@@ -52,7 +64,9 @@ def token_losses(
         log_likelihoods = jnp.sum(logits, axis=-1) - logits.shape[-1] * log_z
         loss = -(confidence - low) * log_likelihood - low * log_likelihoods - entropy
     penalty = z_loss * jnp.square(log_z)
-    return loss + penalty, penalty
+    # Not argmax, which is a pass of its own over all logits: logsumexp has taken this maximum already.
+    highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
+    return TokenLosses(loss + penalty, penalty, jax.lax.stop_gradient(target_logits) >= highest)
 
 
 def batch_loss(
@@ -62,8 +76,9 @@ def batch_loss(
     *,
     z_loss: float,
     label_smoothing: float,
+    whole_weight: jax.Array | None = None,
 ) -> Loss:
-    """The loss of a batch.
+    """The loss of a batch, or of a part of one.
 
     Args:
       logits: float32[batch, length, vocab_size].
@@ -71,7 +86,14 @@ def batch_loss(
       weights: float32[batch, length], `decoder_loss_weights`; 0 for padding, not all 0.
       z_loss: its coefficient.
       label_smoothing: in [0, 1).
+      whole_weight: float32[], sum of the weights of the batch that this is a part of; None: it is whole.
     """
-    losses, penalties = token_losses(logits, targets, z_loss=z_loss, label_smoothing=label_smoothing)
+    tokens = token_losses(logits, targets, z_loss=z_loss, label_smoothing=label_smoothing)
     weight = jnp.sum(weights)
-    return Loss(jnp.sum(losses * weights) / weight, jnp.sum(penalties * weights) / weight, weight)
+    whole = weight if whole_weight is None else whole_weight
+    return Loss(
+        jnp.sum(tokens.loss * weights) / whole,
+        jnp.sum(tokens.z_loss * weights) / whole,
+        weight,
+        jnp.sum(tokens.is_right * weights) / whole,
+    )

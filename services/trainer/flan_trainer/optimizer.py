@@ -7,14 +7,22 @@ For a gradient g of a parameter p at step t, counted from 0, with decay b = 1 - 
     u = g / sqrt(v);  u = u / max(1, rms(u) / clipping_threshold)                          (section 6)
     p = p - learning_rate(t) * max(rms(p), 1e-3) * u                                       (section 8)
 
-without momentum and without weight decay.
+without momentum and without weight decay. All of it goes by parameter: a parameter that holds a stack of layers is
+updated layer by layer, so that its layers become what they would be on their own.
 """
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax.traverse_util import unflatten_dict
 
 from flan_shared import spec
+from flan_shared.checkpoint import flatten
+
+Params = dict[str, Any]
 
 
 def make_schedule(run: spec.RunSpec) -> optax.Schedule:
@@ -38,9 +46,16 @@ def make_schedule(run: spec.RunSpec) -> optax.Schedule:
     return learning_rate
 
 
-def make_optimizer(run: spec.RunSpec) -> optax.GradientTransformation:
-    """The optimizer of a run; its updates are to be added to the parameters."""
-    return optax.adafactor(
+def make_optimizer(
+    run: spec.RunSpec, layer_axes: Mapping[str, int] | None = None
+) -> optax.GradientTransformation:
+    """The optimizer of a run; its updates are to be added to the parameters.
+
+    Args:
+      run: the spec.
+      layer_axes: see `layer_by_layer`; None: no parameter holds several layers.
+    """
+    adafactor = optax.adafactor(
         learning_rate=make_schedule(run),
         min_dim_size_to_factor=run.optimizer.min_dim_size_to_factor,
         decay_rate=run.optimizer.decay_rate,
@@ -50,3 +65,92 @@ def make_optimizer(run: spec.RunSpec) -> optax.GradientTransformation:
         weight_decay_rate=None,
         eps=1e-30,
     )
+    return layer_by_layer(adafactor, layer_axes) if layer_axes else adafactor
+
+
+def layer_by_layer(
+    inner: optax.GradientTransformation, layer_axes: Mapping[str, int]
+) -> optax.GradientTransformation:
+    """`inner` for parameters of which some are stacks of layers, each layer updated as if it stood alone.
+
+    It is mapped over the layers, for all stacks of one depth at once, so the program does not grow with the depth.
+
+    Args:
+      inner: what it does to a parameter must not depend on another one. The dicts in its state are slots: they have
+        the structure of the parameters, and leaves of rank 1 or more. Its other leaves are counters.
+      layer_axes: by path, the axis of the layers in each parameter that is a stack.
+
+    Returns:
+      The state is that of `inner`, with slots stacked along the axes of their parameters.
+    """
+
+    def init(params: Params) -> optax.OptState:
+        def begin(part: Params, axes: dict[str, int]) -> optax.OptState:
+            if not axes:
+                return inner.init(part)
+            layer = {
+                path: jax.ShapeDtypeStruct(_without(leaf.shape, axes[path]), leaf.dtype)
+                for path, leaf in part.items()
+            }
+            state_axes = map_slots(lambda _: axes, jax.eval_shape(inner.init, layer), other=lambda _: None)
+            return jax.vmap(inner.init, in_axes=(axes,), out_axes=state_axes)(part)
+
+        return _joined([begin(*part) for part in _parts(params, layer_axes)])
+
+    def update(
+        gradients: Params, state: optax.OptState, params: Params | None = None
+    ) -> tuple[Params, optax.OptState]:
+        def step(part: Params, axes: dict[str, int]) -> tuple[Params, optax.OptState]:
+            own_gradients = _only(gradients, part)
+            own_state = map_slots(lambda slots: _only(slots, part), state)
+            if not axes:
+                return inner.update(own_gradients, own_state, part)
+            state_axes = map_slots(lambda _: axes, own_state, other=lambda _: None)
+            mapped = jax.vmap(inner.update, in_axes=(axes, state_axes, axes), out_axes=(axes, state_axes))
+            return mapped(own_gradients, own_state, part)
+
+        return _joined([step(*part) for part in _parts(params, layer_axes)])
+
+    return optax.GradientTransformation(init, update)
+
+
+def map_slots(
+    change: Callable[[Params], Any], state: Any, *, other: Callable[[Any], Any] = lambda leaf: leaf
+) -> Any:
+    """`state` with every dict in it (parameters, slots) changed by `change`, and every other leaf by `other`."""
+    return jax.tree.map(
+        lambda node: change(node) if isinstance(node, dict) else other(node),
+        state,
+        is_leaf=lambda node: isinstance(node, dict),
+    )
+
+
+def _parts(params: Params, layer_axes: Mapping[str, int]) -> list[tuple[Params, dict[str, int]]]:
+    """The parameters by path, those of one depth together, and their axes of layers; none for single layers."""
+    by_depth: dict[int, Params] = {}
+    for path, leaf in flatten(params).items():
+        depth = leaf.shape[layer_axes[path]] if path in layer_axes else 0
+        by_depth.setdefault(depth, {})[path] = leaf
+    return [
+        (part, {path: layer_axes[path] for path in part} if depth else {}) for depth, part in by_depth.items()
+    ]
+
+
+def _only(tree: Params, paths: Params) -> Params:
+    leaves = flatten(tree)
+    return {path: leaves[path] for path in paths}
+
+
+def _joined(states: list[Any]) -> Any:
+    """One state out of those of the parts, nested as the parameters are; counters are the same in all."""
+
+    def join(*nodes: Any) -> Any:
+        if not isinstance(nodes[0], dict):
+            return nodes[0]
+        return unflatten_dict({path: leaf for node in nodes for path, leaf in node.items()}, sep="/")
+
+    return jax.tree.map(join, *states, is_leaf=lambda node: isinstance(node, dict))
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]

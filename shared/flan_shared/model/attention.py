@@ -9,6 +9,12 @@ the same products with the derived gradient. The gradient differs from the deriv
   (arXiv:2205.14135, appendix B.2): sum_k p_k dp_k = sum_d out_d dout_d.
 * The gradient of the bias, which all rows of the batch share, is a product with ones: XLA's CPU reduction over
   the first axis takes 20 times as long.
+
+It is one for all platforms. The fused kernels within reach could compute it (dropout here is one factor for each key,
+so it can go into `value`), but they take a bias that differs between rows only with the mask in it, as an array of
+[batch, heads, query_length, key_length] in the type of the activations: cuDNN's through
+`jax.nn.dot_product_attention`, which refuses float32, and Pallas' for TPU. That array, and its gradient as large, is
+what a fused kernel is there to avoid, and a bias rounded to bfloat16 is another model. Neither was measured.
 """
 
 from typing import Any
@@ -37,7 +43,7 @@ def attend(
       query: dtype[batch, heads, query_length, head_dim].
       key: dtype[batch, heads, key_length, head_dim].
       value: dtype[batch, heads, key_length, head_dim].
-      bias: float32[1, heads, query_length, key_length], added to the logits.
+      bias: float32[1 or batch, heads, query_length, key_length], added to the logits.
       mask: bool[1 or batch, 1, query_length, key_length].
       keep: dtype[batch, heads, 1, key_length], what dropout multiplies the probabilities with.
 
@@ -63,11 +69,13 @@ def _forward(
     probabilities = jax.nn.softmax(logits).astype(query.dtype)
     kept = probabilities if keep is None else probabilities * keep
     out = jnp.einsum("bhqk,bhkd->bhqd", kept, value)
-    return out, (query, key, value, bias, keep, probabilities, out)
+    # Of the bias the gradient needs only whether rows share it; the array would be kept once a layer.
+    bias_rows = None if bias is None else jnp.zeros((bias.shape[0], 0))
+    return out, (query, key, value, bias_rows, keep, probabilities, out)
 
 
 def _backward(saved: tuple[Any, ...], d_out: jax.Array) -> tuple[jax.Array | None, ...]:
-    query, key, value, bias, keep, probabilities, out = saved
+    query, key, value, bias_rows, keep, probabilities, out = saved
     kept = probabilities if keep is None else probabilities * keep
     d_value = jnp.einsum("bhqk,bhqd->bhkd", kept, d_out)
     d_kept = jnp.einsum("bhqd,bhkd->bhqk", d_out, value, preferred_element_type=jnp.float32)
@@ -75,7 +83,9 @@ def _backward(saved: tuple[Any, ...], d_out: jax.Array) -> tuple[jax.Array | Non
         d_kept = d_kept * keep
     shared = jnp.sum(d_out.astype(jnp.float32) * out.astype(jnp.float32), axis=-1, keepdims=True)
     d_logits = probabilities.astype(jnp.float32) * (d_kept - shared)
-    d_bias = None if bias is None else _sum_batch(d_logits)
+    d_bias = None
+    if bias_rows is not None:
+        d_bias = _sum_batch(d_logits) if len(bias_rows) == 1 else d_logits
     d_logits = d_logits.astype(query.dtype)
     d_query = jnp.einsum("bhqk,bhkd->bhqd", d_logits, key)
     d_key = jnp.einsum("bhqk,bhqd->bhkd", d_logits, query)

@@ -1,4 +1,4 @@
-"""The layers of T5 1.1 in flax.linen, with the parameters of T5X's `t5x.examples.t5.layers`.
+"""The layers of both families in flax.linen, with the parameters of T5X's `t5x.examples.t5.layers`.
 
 Kernels are two-dimensional: heads and their width are one `joined_kv` axis. Every parameter is float32 and
 carries the names of its axes (`params_axes`), by which an engine places it on a mesh; `dtype` is the type of
@@ -7,7 +7,7 @@ the activations only. There are no bias terms, and layer norms only scale (arXiv
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,8 +18,12 @@ from flax.linen.partitioning import param_with_axes, with_sharding_constraint
 from jax import lax
 
 from flan_shared.model.attention import attend
+from flan_shared.spec.model import Network
 
 Dtype = Any
+
+# T5X draws one dropout mask for all positions of a row.
+BROADCAST_LENGTH = (-2,)
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": nn.gelu,
@@ -136,62 +140,85 @@ class RelativePositionBiases(nn.Module):
 
     num_heads: int
 
-    @nn.compact
-    def __call__(self, query_length: int, key_length: int, *, bidirectional: bool) -> jax.Array:
-        """float32[1, heads, query_length, key_length]."""
-        table = param_with_axes(
+    def setup(self) -> None:
+        self.rel_embedding = param_with_axes(
             "rel_embedding",
             _relative_init,
             (self.num_heads, NUM_RELATIVE_BUCKETS),
             jnp.float32,
             axes=("heads", "relpos_buckets"),
         )
+
+    def __call__(self, query_length: int, key_length: int, *, bidirectional: bool) -> jax.Array:
+        """float32[1, heads, query_length, key_length]."""
+        by_distance = self._by_distance(query_length, key_length, bidirectional)
+        return _windows(by_distance, np.arange(query_length)[::-1], key_length)[None]
+
+    def by_distance(self, length: int) -> jax.Array:
+        """What `bias_rows` takes, of queries that do not look ahead: float32[heads, 2 * length - 1]."""
+        return self._by_distance(length, length, bidirectional=False)
+
+    def _by_distance(self, query_length: int, key_length: int, bidirectional: bool) -> jax.Array:
         # The bias depends on the distance alone, so each row is a window of one short vector. Looking up every
         # pair would make the gradient a scatter of query_length * key_length numbers into 32 places.
         distances = np.arange(1 - query_length, key_length)
         chosen = relative_buckets(distances, bidirectional=bidirectional)
-        by_distance = jnp.dot(table, np.eye(NUM_RELATIVE_BUCKETS, dtype=np.float32)[:, chosen])
-        starts = np.arange(query_length)[::-1]
-        window = functools.partial(lax.dynamic_slice_in_dim, slice_size=key_length, axis=1)
-        return jax.vmap(window, in_axes=(None, 0), out_axes=1)(by_distance, starts)[None]
+        return jnp.dot(self.rel_embedding, np.eye(NUM_RELATIVE_BUCKETS, dtype=np.float32)[:, chosen])
+
+
+def bias_rows(by_distance: jax.Array, positions: jax.Array, length: int) -> jax.Array:
+    """The biases of queries at explicit positions to the keys 0, …, length - 1.
+
+    Args:
+      by_distance: float32[heads, 2 * length - 1], of the distances 1 - length, …, length - 1.
+      positions: int32[1 or batch, query_length], in [0, length).
+      length: number of keys.
+
+    Returns:
+      float32[1 or batch, heads, query_length, length].
+    """
+    return jax.vmap(lambda starts: _windows(by_distance, starts, length))(length - 1 - positions)
+
+
+def _windows(by_distance: jax.Array, starts: jax.Array | np.ndarray, length: int) -> jax.Array:
+    """float32[heads, distances] and int[n] -> float32[heads, n, length]."""
+    window = functools.partial(lax.dynamic_slice_in_dim, slice_size=length, axis=1)
+    return jax.vmap(window, in_axes=(None, 0), out_axes=1)(by_distance, starts)
 
 
 class Mlp(nn.Module):
     """Feed-forward block: the product of the activations, of which ("gelu", "linear") is gated GELU."""
 
-    intermediate_dim: int
-    activations: Sequence[str]
-    dropout_rate: float
-    dtype: Dtype
+    config: Network
 
     @nn.compact
     def __call__(self, x: jax.Array, *, deterministic: bool) -> jax.Array:
-        """dtype[batch, length, features] -> the same."""
-        names = ["wi"] if len(self.activations) == 1 else [f"wi_{n}" for n in range(len(self.activations))]
+        """dtype[batch, length, emb_dim] -> the same."""
+        config, dtype = self.config, jnp.dtype(self.config.dtype)
+        activations = config.mlp_activations
+        names = ["wi"] if len(activations) == 1 else [f"wi_{n}" for n in range(len(activations))]
         parts = [
-            ACTIVATIONS[activation](
-                Dense(self.intermediate_dim, axes=("embed", "mlp"), dtype=self.dtype, name=name)(x)
-            )
-            for name, activation in zip(names, self.activations, strict=True)
+            ACTIVATIONS[activation](Dense(config.mlp_dim, axes=("embed", "mlp"), dtype=dtype, name=name)(x))
+            for name, activation in zip(names, activations, strict=True)
         ]
         hidden = functools.reduce(operator.mul, parts)
-        hidden = nn.Dropout(self.dropout_rate, broadcast_dims=(-2,))(hidden, deterministic=deterministic)
+        hidden = nn.Dropout(config.dropout_rate, BROADCAST_LENGTH)(hidden, deterministic=deterministic)
         hidden = with_sharding_constraint(hidden, ("batch", "length", "mlp"))
-        return Dense(x.shape[-1], axes=("mlp", "embed"), dtype=self.dtype, name="wo")(hidden)
+        return Dense(x.shape[-1], axes=("mlp", "embed"), dtype=dtype, name="wo")(hidden)
 
 
 class Attention(nn.Module):
     """Multi-head attention; instead of a factor 1/sqrt(head_dim) the initial query kernel holds it.
 
-    With `decode`, the first call makes an empty cache as long as its input, and each later call takes one
-    position and attends to those before it. The cache has T5X's layout: cached_key and cached_value
-    dtype[batch, heads, head_dim, length], cache_index int32[].
+    Two kinds of calls use a cache, which has T5X's layout: cached_key and cached_value
+    dtype[batch, heads, head_dim, length], cache_index int32[] or, where rows differ, int32[batch].
+
+    * With `prefill_lengths` it is filled with the first positions of every row, in an otherwise usual call.
+    * With `decode`, the first call makes an empty one as long as its input, unless there is one. Each later call
+      puts its positions behind those before, from `cache_index` on, and each of them attends to all up to itself.
     """
 
-    num_heads: int
-    head_dim: int
-    dropout_rate: float
-    dtype: Dtype
+    config: Network
 
     @nn.compact
     def __call__(
@@ -201,80 +228,123 @@ class Attention(nn.Module):
         bias: jax.Array | None,
         mask: jax.Array | None,
         *,
-        decode: bool = False,
         deterministic: bool,
+        decode: bool = False,
+        prefill_lengths: jax.Array | None = None,
+        cache_length: int | None = None,
     ) -> jax.Array:
         """Attends from `queries` to `keys_values`.
 
         Args:
           queries: dtype[batch, query_length, features].
           keys_values: dtype[batch, key_length, features].
-          bias: float32[1, heads, query_length, key_length]; with a cache, a row for each of its positions.
-          mask: bool[batch, query_length, key_length]; with a cache, it masks by itself.
-          decode: whether to use a cache.
+          bias: float32[1, heads, query_length, key_length]; with `decode` that of the cache's distances,
+            float32[heads, 2 * cache length - 1].
+          mask: bool[batch, query_length, key_length]; with `decode`, the cache masks.
           deterministic: whether dropout is off.
+          decode: whether to make or extend a cache.
+          prefill_lengths: int32[batch], the positions of each row that a cache shall hold.
+          cache_length: positions for which that cache has room; key_length where it is left out.
 
         Returns:
           dtype[batch, query_length, features].
+
+        Raises:
+          ValueError: with `decode`, the bias is of another length than the cache.
         """
-        query = self._project(queries, "query", scale=self.head_dim**-0.5)
+        config = self.config
+        query = self._project(queries, "query", scale=config.head_dim**-0.5)
         key = self._project(keys_values, "key")
         value = self._project(keys_values, "value")
         mask = None if mask is None else mask[:, None]
         if decode:
-            key, value, bias, mask = self._cached(key, value, bias, mask)
+            key, value, positions = self._extend(key, value)
+            length = key.shape[2]
+            mask = (jnp.arange(length) <= positions[..., None])[:, None]
+            if bias is not None:
+                if bias.shape[-1] != 2 * length - 1:
+                    raise ValueError(
+                        f"the cache has {length} positions, and max_decode_length is {(bias.shape[-1] + 1) // 2}; "
+                        "expected the same"
+                    )
+                bias = bias_rows(bias, positions, length)
+        elif prefill_lengths is not None:
+            self._fill(key, value, prefill_lengths, cache_length or key.shape[2])
         mixed = attend(query, key, value, bias, mask, self._keep(key, deterministic))
-        joined = mixed.transpose(0, 2, 1, 3).reshape(*queries.shape[:2], self.num_heads * self.head_dim)
+        joined = mixed.transpose(0, 2, 1, 3).reshape(*queries.shape[:2], config.num_heads * config.head_dim)
         return Dense(
             queries.shape[-1],
             axes=("joined_kv", "embed"),
-            dtype=self.dtype,
+            dtype=jnp.dtype(config.dtype),
             kernel_init=_attention_init,
             name="out",
         )(joined)
 
     def _project(self, x: jax.Array, name: str, scale: float = 1.0) -> jax.Array:
         """dtype[batch, length, features] -> dtype[batch, heads, length, head_dim]."""
+        config = self.config
         joined = Dense(
-            self.num_heads * self.head_dim,
+            config.num_heads * config.head_dim,
             axes=("embed", "joined_kv"),
-            dtype=self.dtype,
+            dtype=jnp.dtype(config.dtype),
             kernel_init=lambda *args: _attention_init(*args) * scale,
             name=name,
         )(x)
-        split = joined.reshape(*x.shape[:2], self.num_heads, self.head_dim)
+        split = joined.reshape(*x.shape[:2], config.num_heads, config.head_dim)
         return with_sharding_constraint(split, ("batch", "length", "heads", "kv")).transpose(0, 2, 1, 3)
 
     def _keep(self, key: jax.Array, deterministic: bool) -> jax.Array | None:
-        if deterministic or not self.dropout_rate:
+        if deterministic or not self.config.dropout_rate:
             return None
         # One draw for all queries of a row, as in T5X.
-        kept_fraction = 1.0 - self.dropout_rate
+        kept_fraction = 1.0 - self.config.dropout_rate
         shape = (*key.shape[:2], 1, key.shape[2])
         return jax.random.bernoulli(self.make_rng("dropout"), kept_fraction, shape) / jnp.asarray(
-            kept_fraction, self.dtype
+            kept_fraction, self.config.dtype
         )
 
-    def _cached(
-        self, key: jax.Array, value: jax.Array, bias: jax.Array | None, mask: jax.Array | None
-    ) -> tuple[jax.Array, jax.Array, jax.Array | None, jax.Array | None]:
-        """Adds one position to the cache; gives all keys and values, and bias and mask of this position."""
+    def _fill(self, key: jax.Array, value: jax.Array, lengths: jax.Array, room: int) -> None:
+        """Makes a cache of the first positions of `key` and `value`; what was in it is lost."""
+        held = jnp.arange(room) < lengths[:, None, None, None]
+        for name, new in (("cached_key", key), ("cached_value", value)):
+            new = jnp.swapaxes(new, -1, -2)
+            new = jnp.pad(new, [(0, 0)] * 3 + [(0, room - new.shape[-1])])
+            self.put_variable("cache", name, jnp.where(held, new, 0))
+        self.put_variable("cache", "cache_index", lengths.astype(jnp.int32))
+
+    def _extend(self, key: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Puts new positions into the cache; gives all keys and values, and the int32[1 or batch, new] positions."""
         is_made = self.has_variable("cache", "cached_key")
         # Length last, as T5X's beam search expects it.
         key, value = jnp.swapaxes(key, -1, -2), jnp.swapaxes(value, -1, -2)
         keys = self.variable("cache", "cached_key", jnp.zeros, key.shape, key.dtype)
         values = self.variable("cache", "cached_value", jnp.zeros, value.shape, value.dtype)
         index = self.variable("cache", "cache_index", lambda: jnp.zeros((), jnp.int32))
-        if is_made:
-            if key.shape[-1] != 1:
-                raise ValueError(
-                    f"decoding takes one position a call once the cache is made, but got {key.shape[-1]}"
-                )
-            position = index.value
-            key = keys.value = lax.dynamic_update_slice_in_dim(keys.value, key, position, axis=3)
-            value = values.value = lax.dynamic_update_slice_in_dim(values.value, value, position, axis=3)
-            index.value = position + 1
-            mask = (jnp.arange(key.shape[-1]) <= position)[None, None, None]
-            if bias is not None:
-                bias = lax.dynamic_slice_in_dim(bias, position, 1, axis=2)
-        return jnp.swapaxes(key, -1, -2), jnp.swapaxes(value, -1, -2), bias, mask
+        new = jnp.arange(key.shape[-1])
+        if not is_made:
+            return jnp.swapaxes(key, -1, -2), jnp.swapaxes(value, -1, -2), new[None]
+        start = index.value
+        update = functools.partial(lax.dynamic_update_slice_in_dim, axis=-1)
+        if start.ndim:
+            update = jax.vmap(update)
+        keys.value, values.value = update(keys.value, key, start), update(values.value, value, start)
+        index.value = start + len(new)
+        positions = start.reshape(-1, 1) + new
+        return jnp.swapaxes(keys.value, -1, -2), jnp.swapaxes(values.value, -1, -2), positions
+
+
+def logits(x: jax.Array, embedding: Embed, config: Network) -> jax.Array:
+    """The output layer, inside of the module that holds its parameters.
+
+    Args:
+      x: dtype[batch, length, emb_dim].
+      embedding: of the tokens; it gives the logits too where the config ties them.
+      config: of the network.
+
+    Returns:
+      float32[batch, length, vocab_size].
+    """
+    if config.logits_via_embedding:
+        # The embedding has unit variance; the factor brings the logits to it (T5 1.0).
+        return embedding.attend(x) * config.emb_dim**-0.5
+    return Dense(embedding.vocab_size, axes=("embed", "vocab"), dtype=jnp.float32, name="logits_dense")(x)

@@ -8,56 +8,40 @@ gathered, each stack makes its biases once and not in every layer, and attention
 Rows may hold several examples. Segment ids tell them apart: 1, 2, … within a row, 0 for padding.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from flan_shared import spec
 from flan_shared.model import layers
-
-# T5X draws one dropout mask for all positions of a row.
-_BROADCAST_LENGTH = (-2,)
-
-
-def build_model(model: spec.EncoderDecoder, vocab_size: int) -> "Transformer":
-    """The module for a run spec's `model` and a tokenizer with `vocab_size` pieces."""
-    return Transformer(model, vocab_size)
-
-
-def _dtype(config: spec.EncoderDecoder) -> Any:
-    return jnp.dtype(config.dtype)
-
-
-def _attention(config: spec.EncoderDecoder, name: str) -> layers.Attention:
-    return layers.Attention(config.num_heads, config.head_dim, config.dropout_rate, _dtype(config), name=name)
-
-
-def _mlp(config: spec.EncoderDecoder) -> layers.Mlp:
-    return layers.Mlp(config.mlp_dim, config.mlp_activations, config.dropout_rate, _dtype(config), name="mlp")
+from flan_shared.model.scan import run_layers
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each behind a norm and beside a residual."""
 
     config: spec.EncoderDecoder
+    deterministic: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array, mask: jax.Array, *, deterministic: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, bias: jax.Array, mask: jax.Array) -> jax.Array:
         """dtype[batch, length, emb_dim] -> the same; bias and mask as for `layers.Attention`."""
-        config, dtype = self.config, _dtype(self.config)
-        dropout = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH, deterministic)
+        config, dtype, deterministic = self.config, jnp.dtype(self.config.dtype), self.deterministic
+        dropout = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH, deterministic)
         y = layers.LayerNorm(dtype, name="pre_attention_layer_norm")(x)
-        x = x + dropout(_attention(config, "attention")(y, y, bias, mask, deterministic=deterministic))
+        x = x + dropout(
+            layers.Attention(config, name="attention")(y, y, bias, mask, deterministic=deterministic)
+        )
         y = layers.LayerNorm(dtype, name="pre_mlp_layer_norm")(x)
-        return x + dropout(_mlp(config)(y, deterministic=deterministic))
+        return x + dropout(layers.Mlp(config, name="mlp")(y, deterministic=deterministic))
 
 
 class DecoderLayer(nn.Module):
     """Self-attention, attention to the encoder and feed-forward, each behind a norm and beside a residual."""
 
     config: spec.EncoderDecoder
+    deterministic: bool
+    decode: bool
 
     @nn.compact
     def __call__(
@@ -67,30 +51,29 @@ class DecoderLayer(nn.Module):
         bias: jax.Array,
         mask: jax.Array | None,
         encoder_mask: jax.Array,
-        *,
-        deterministic: bool,
-        decode: bool,
     ) -> jax.Array:
         """dtype[batch, length, emb_dim] -> the same; bias and masks as for `layers.Attention`."""
-        config, dtype = self.config, _dtype(self.config)
-        dropout = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH, deterministic)
+        config, dtype, deterministic = self.config, jnp.dtype(self.config.dtype), self.deterministic
+        dropout = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH, deterministic)
         y = layers.LayerNorm(dtype, name="pre_self_attention_layer_norm")(x)
-        y = _attention(config, "self_attention")(y, y, bias, mask, decode=decode, deterministic=deterministic)
+        y = layers.Attention(config, name="self_attention")(
+            y, y, bias, mask, deterministic=deterministic, decode=self.decode
+        )
         x = x + dropout(y)
         y = layers.LayerNorm(dtype, name="pre_cross_attention_layer_norm")(x)
-        y = _attention(config, "encoder_decoder_attention")(
+        y = layers.Attention(config, name="encoder_decoder_attention")(
             y, encoded, None, encoder_mask, deterministic=deterministic
         )
         x = x + dropout(y)
         y = layers.LayerNorm(dtype, name="pre_mlp_layer_norm")(x)
-        return x + dropout(_mlp(config)(y, deterministic=deterministic))
+        return x + dropout(layers.Mlp(config, name="mlp")(y, deterministic=deterministic))
 
 
 class Encoder(nn.Module):
     """The stack of encoder layers."""
 
     config: spec.EncoderDecoder
-    shared_embedding: nn.Module
+    shared_embedding: layers.Embed
 
     @nn.compact
     def __call__(self, tokens: jax.Array, mask: jax.Array, *, deterministic: bool) -> jax.Array:
@@ -100,10 +83,10 @@ class Encoder(nn.Module):
         relative = layers.RelativePositionBiases(config.num_heads, name="relpos_bias")
         bias = relative(length, length, bidirectional=True)
         x = self.shared_embedding(tokens)
-        x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)
-        for layer in range(config.num_encoder_layers):
-            x = EncoderLayer(config, name=f"layers_{layer}")(x, bias, mask, deterministic=deterministic)
-        x = layers.LayerNorm(_dtype(config), name="encoder_norm")(x)
+        x = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH)(x, deterministic=deterministic)
+        fields = {"config": config, "deterministic": deterministic}
+        x = run_layers(EncoderLayer, fields, config.num_encoder_layers, x, bias, mask)
+        x = layers.LayerNorm(jnp.dtype(config.dtype), name="encoder_norm")(x)
         # Here, and only here, T5X draws a mask for every position.
         return nn.Dropout(config.dropout_rate)(x, deterministic=deterministic)
 
@@ -112,8 +95,7 @@ class Decoder(nn.Module):
     """The stack of decoder layers and the output layer."""
 
     config: spec.EncoderDecoder
-    vocab_size: int
-    shared_embedding: nn.Module
+    shared_embedding: layers.Embed
 
     @nn.compact
     def __call__(
@@ -144,21 +126,14 @@ class Decoder(nn.Module):
         config = self.config
         length = max_decode_length if decode and max_decode_length else tokens.shape[-1]
         relative = layers.RelativePositionBiases(config.num_heads, name="relpos_bias")
-        bias = relative(length, length, bidirectional=False)
+        bias = relative.by_distance(length) if decode else relative(length, length, bidirectional=False)
         x = self.shared_embedding(tokens)
-        x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)
-        for layer in range(config.num_decoder_layers):
-            x = DecoderLayer(config, name=f"layers_{layer}")(
-                x, encoded, bias, mask, encoder_mask, deterministic=deterministic, decode=decode
-            )
-        x = layers.LayerNorm(_dtype(config), name="decoder_norm")(x)
-        x = nn.Dropout(config.dropout_rate, _BROADCAST_LENGTH)(x, deterministic=deterministic)
-        if config.logits_via_embedding:
-            # The embedding has unit variance; the factor brings the logits to it (T5 1.0).
-            return self.shared_embedding.attend(x) * config.emb_dim**-0.5
-        return layers.Dense(self.vocab_size, axes=("embed", "vocab"), dtype=jnp.float32, name="logits_dense")(
-            x
-        )
+        x = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH)(x, deterministic=deterministic)
+        fields = {"config": config, "deterministic": deterministic, "decode": decode}
+        x = run_layers(DecoderLayer, fields, config.num_decoder_layers, x, encoded, bias, mask, encoder_mask)
+        x = layers.LayerNorm(jnp.dtype(config.dtype), name="decoder_norm")(x)
+        x = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH)(x, deterministic=deterministic)
+        return layers.logits(x, self.shared_embedding, config)
 
 
 class Transformer(nn.Module):
@@ -179,10 +154,15 @@ class Transformer(nn.Module):
     config: spec.EncoderDecoder
     vocab_size: int
 
+    @property
+    def scan_layers(self) -> bool:
+        """Whether the cache has layers as its first axis; `t5x.models` asks."""
+        return self.config.scan_layers
+
     def setup(self) -> None:
-        self.token_embedder = layers.Embed(self.vocab_size, self.config.emb_dim, _dtype(self.config))
+        self.token_embedder = layers.Embed(self.vocab_size, self.config.emb_dim, jnp.dtype(self.config.dtype))
         self.encoder = Encoder(self.config, self.token_embedder)
-        self.decoder = Decoder(self.config, self.vocab_size, self.token_embedder)
+        self.decoder = Decoder(self.config, self.token_embedder)
 
     def encode(
         self,

@@ -3,7 +3,6 @@
 Importing this package does not import jax, so that the number of threads can still be fixed.
 """
 
-import importlib.util
 import logging
 
 from flan_shared import spec
@@ -25,26 +24,27 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-def open_engine(run: spec.RunSpec, vocab_size: int) -> Engine:
+def open_engine(run: spec.RunSpec) -> Engine:
     """The engine that `train.engine` names, without a state yet; imports jax.
 
     Args:
-      run: the spec.
-      vocab_size: pieces of the tokenizer.
+      run: the spec, pinned to its tokenizer.
 
     Raises:
-      EngineError: the engine is not part of this version.
+      EngineError: t5x is asked for and cannot be had.
     """
-    if run.train.engine == "t5x":
-        raise EngineError(
-            "train.engine is 't5x', but that engine is not part of this version; expected 'native' or 'auto'"
-        )
-    if run.train.engine == "auto":
-        found = "is" if importlib.util.find_spec("t5x") else "is not"
-        log.info(
-            "train.engine is 'auto': t5x %s importable, and no t5x engine is in this version; taking native",
-            found,
-        )
+    if run.train.engine != "native":
+        from flan_trainer.engines import t5x
+
+        reason = t5x.available(run)
+        if reason is None:
+            log.info("train.engine is '%s': taking t5x", run.train.engine)
+            from flan_trainer.engines.t5x.engine import T5XEngine
+
+            return T5XEngine(run)
+        if run.train.engine == "t5x":
+            raise EngineError(f"train.engine is 't5x', but {reason}; give 'native' or 'auto'")
+        log.info("train.engine is 'auto': taking native, because %s", reason)
     from flan_trainer.engines.native import NativeEngine
 
-    return NativeEngine(run, vocab_size)
+    return NativeEngine(run)

@@ -5,6 +5,7 @@ batches come in as numpy arrays, and the cursor is a plain dict that it keeps be
 """
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +31,14 @@ class StepMetrics:
     """float32[]: of it, the part that is z-loss."""
     weight: Any
     """float32[]: sum of `decoder_loss_weights`, the number of target tokens."""
+    accuracy: Any
+    """float32[]: share of the weighted tokens that are predicted right."""
     learning_rate: Any
     """float32[]: of this update, relative to the parameters' scale; 0 in evaluation."""
+    grad_norm: Any
+    """float32[]: L2 norm of the gradient of all parameters, before the optimizer scales it; 0 in evaluation."""
+    param_norm: Any
+    """float32[]: L2 norm of all parameters before the update; 0 in evaluation."""
 
     def fetch(self) -> dict[str, float]:
         """Waits for the device and gives all as Python floats; to be called now and then, not every step."""
@@ -51,8 +58,15 @@ class Engine(Protocol):
     step: int
     """Completed optimizer updates."""
 
-    def initialise(self) -> None:
-        """Makes the state of step 0 from the spec's seed."""
+    def initialise(self, start: Mapping[str, Any] | None = None) -> None:
+        """Makes the state of step 0: empty slots, and the parameters of `start` or those of the spec's seed.
+
+        Args:
+          start: nested dicts of numpy arrays in the published form, in floating-point types; left as it is.
+
+        Raises:
+          CheckpointError: `start` does not fit the spec's model.
+        """
 
     def restore(self, folder: Path, step: int) -> None:
         """Takes the state of the checkpoint of `step` in `folder`.
@@ -65,7 +79,8 @@ class Engine(Protocol):
         """Checks a batch and begins its copy to the devices; for a thread that prepares the next step.
 
         Args:
-          batch: the features of `flan_trainer.engines.batch`, at most `packing.batch_rows` rows.
+          batch: the features of `flan_trainer.engines.batch`, at most `packing.batch_rows` rows. With several
+            processes each gives its part of the rows, and a part may be empty.
 
         Raises:
           BatchError: a feature is missing or misshapen, or no token has weight.
@@ -84,20 +99,21 @@ class Engine(Protocol):
     def evaluate_loss(self, batch: Batch | Placed) -> StepMetrics:
         """The loss of a batch without dropout and without an update; otherwise like `train_step`."""
 
-    def save(self, folder: Path, cursor: Mapping[str, Any], *, keep: int) -> Path:
-        """Writes the state as the checkpoint of `step`, and removes all but the `keep` newest.
+    def save(self, folder: Path, cursor: Mapping[str, Any], *, keep: int) -> "Future[Path]":
+        """Begins to write the state as the checkpoint of `step`; then all but the `keep` newest are removed.
 
-        The folder that is returned appears whole or not at all. Its `params` is in the published form
-        (`flan_shared.checkpoint`).
+        Takes a copy of the state, so that training may go on at once, and waits for the save before. The folder
+        appears whole or not at all. Its `params` is in the published form (`flan_shared.checkpoint`).
 
         Args:
           folder: holds all checkpoints of the run; made where it is missing.
           cursor: what the caller must know to go on from here, as JSON can say it.
           keep: at least 1.
 
-        Raises:
-          CheckpointError: the disk is full or cannot be written; earlier checkpoints are as before.
+        Returns:
+          The checkpoint's folder, once it is on the disk under its name. Or CheckpointError: the disk is full or
+          cannot be written; earlier checkpoints are as before. Wait for it before the process ends.
         """
 
     def parameters(self) -> dict[str, Any]:
-        """A copy of the parameters as nested dicts of `np.ndarray`."""
+        """A copy of the parameters in the published form, nested dicts of `np.ndarray`; not to be changed."""

@@ -6,29 +6,35 @@ from flan_shared import spec
 from flan_shared.errors import FlanError
 from flan_trainer.engines.base import Batch
 
-FEATURES = {
-    "encoder_input_tokens": np.int32,
-    "encoder_segment_ids": np.int32,
+_DECODER = {
     "decoder_input_tokens": np.int32,
     "decoder_target_tokens": np.int32,
     "decoder_segment_ids": np.int32,
     "decoder_loss_weights": np.float32,
 }
-"""What is computed with, under T5X's names, `[rows, length]` each; other features of a batch are left alone."""
 
 
 class BatchError(FlanError):
     """A batch that must not be trained on."""
 
 
-def prepare(batch: Batch, run: spec.RunSpec, vocab_size: int, rows: int) -> dict[str, np.ndarray]:
+def feature_types(model: spec.Model) -> dict[str, type]:
+    """What a model computes with, `[rows, length]` each, under T5X's names; other features are left alone."""
+    if isinstance(model, spec.EncoderDecoder):
+        return {"encoder_input_tokens": np.int32, "encoder_segment_ids": np.int32, **_DECODER}
+    return {**_DECODER, "decoder_causal_attention": np.int32}
+
+
+def prepare(
+    batch: Batch, run: spec.RunSpec, rows: int, *, may_be_empty: bool = False
+) -> dict[str, np.ndarray]:
     """Checks a batch and fills it up with rows of padding, so that every batch has one shape.
 
     Args:
-      batch: `FEATURES`, with at most `rows` rows, of the lengths of the spec.
+      batch: `feature_types` of the spec's model, with at most `rows` rows, of the lengths of the spec.
       run: the spec.
-      vocab_size: above every token.
       rows: rows of the result. Padding has weight 0 and enters no sum.
+      may_be_empty: whether all weights may be 0, as in one host's part of a batch.
 
     Returns:
       The features, exactly `rows` rows each.
@@ -36,11 +42,14 @@ def prepare(batch: Batch, run: spec.RunSpec, vocab_size: int, rows: int) -> dict
     Raises:
       BatchError: a feature is missing or misshapen, a token is not in the vocabulary, or all weights are 0.
     """
-    lengths = {"encoder": run.lengths.inputs, "decoder": run.lengths.targets}
+    lengths, vocab_size = run.row_lengths, run.vocab_size
     filled, given = {}, None
-    for name, dtype in FEATURES.items():
+    for name, dtype in feature_types(run.model).items():
         if name not in batch:
-            raise BatchError(f"the batch has no {name}; it has {', '.join(sorted(batch))}")
+            raise BatchError(
+                f"the batch has no {name}, which a model of family {run.model.family} takes; "
+                f"it has {', '.join(sorted(batch))}"
+            )
         array = batch[name]
         given = array.shape[0] if given is None else given
         expected = (given, lengths[name.split("_")[0]])
@@ -55,6 +64,6 @@ def prepare(batch: Batch, run: spec.RunSpec, vocab_size: int, rows: int) -> dict
                 f"{vocab_size - 1}: was the batch made with another tokenizer?"
             )
         filled[name] = np.pad(array, ((0, rows - given), (0, 0)))
-    if not filled["decoder_loss_weights"].sum() > 0:
+    if not may_be_empty and not filled["decoder_loss_weights"].sum() > 0:
         raise BatchError(f"no token of the batch has weight ({given} rows): there is nothing to learn from")
     return filled
