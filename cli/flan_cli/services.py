@@ -61,12 +61,15 @@ def trainer(
     tokenizer: Path,
     checkpoints: Path,
     threads: int | None,
+    start: str | None = None,
 ) -> Service:
     """The trainer; its work is complete once it has left a result."""
     flags = ["--spec", str(spec), "--redis", redis, "--evaluator", evaluator_address]
     flags += ["--tokenizer", str(tokenizer), "--checkpoints", str(checkpoints)]
     if threads is not None:
         flags += ["--threads", str(threads)]
+    if start is not None:
+        flags += ["--start", start]
     return _service(
         "trainer",
         [*_module("flan_trainer"), *flags],

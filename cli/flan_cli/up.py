@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shlex
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from flan_cli.run_folder import RunFolder, prepared
 from flan_cli.spec import default_spec, read_spec, set_option, summary
 from flan_cli.stack import Process, Stack
 from flan_cli.standing import Standing, checkpoint_steps
+from flan_cli.start import taken_over
 from flan_cli.table import print_outcome
 from flan_shared.errors import FlanError
 
@@ -39,6 +41,7 @@ class _Settings:
     num_replicas: int
     redis: str | None
     threads: int | None
+    start: str | None
 
 
 @click.command(short_help="Run the whole line here and print scores before and after.")
@@ -54,6 +57,11 @@ class _Settings:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="SentencePiece model to use. Absent: one is trained on the training rows.",
+)
+@click.option(
+    "--start",
+    metavar="CHECKPOINT",
+    help="Begin with these parameters, in any form that `flan checkpoint` reads; network and tokenizer are theirs.",
 )
 @click.option(
     "--dir",
@@ -91,6 +99,7 @@ def up(
     spec_name: str | None,
     rows: Rows,
     tokenizer: Path | None,
+    start: str | None,
     folder: Path | None,
     replicas: int,
     redis: str | None,
@@ -106,20 +115,25 @@ def up(
     _check_json_file(json_file)
     if redis is not None:
         check_redis(redis)
-    own = _Settings(rows, replicas, redis, threads)
+    own = _Settings(rows, replicas, redis, threads, start)
     default = spec_name or default_spec(rows)
-    asked = spec_name is not None or settings
-    with (
-        Display() as display,
-        prepared(
-            folder,
-            (lambda: read_spec(default, settings)) if asked else None,
-            lambda: read_spec(default),
-            rows=rows,
-            tokenizer=tokenizer,
-            say=display.say,
-        ) as run,
-    ):
+    with contextlib.ExitStack() as closing:
+        taken = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="flan-")))
+        display = closing.enter_context(Display())
+        if start is not None:
+            display.say(f"starting from {start}: network and tokenizer are the checkpoint's")
+            settings, tokenizer = taken_over(start, default, settings, tokenizer, taken)
+        asked = spec_name is not None or settings
+        run = closing.enter_context(
+            prepared(
+                folder,
+                (lambda: read_spec(default, settings)) if asked else None,
+                lambda: read_spec(default),
+                rows=rows,
+                tokenizer=tokenizer,
+                say=display.say,
+            )
+        )
         display.say(f"run {run.spec.run_id} in {run.path}")
         display.say(summary(run.spec))
         if run.is_continued:
@@ -185,6 +199,7 @@ def _start(stack: Stack, run: RunFolder, settings: _Settings, url: str) -> tuple
             tokenizer=run.tokenizer_file,
             checkpoints=run.checkpoints,
             threads=settings.threads,
+            start=settings.start,
         )
     )
     return trainer, str(evaluator.address)
