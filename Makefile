@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := shared services/datagen services/trainer services/evaluator cli
-# `make setup EXTRAS=peers` makes, beside the project's, the environment that benchmarks hold it against.
+# `make setup EXTRAS=peers` makes, beside the project's, the environment that benchmarks hold it against; EXTRAS=tpu
+# puts there the TPU compiler, for `flan plan`; EXTRAS="peers tpu" does both.
 EXTRAS ?=
 ARGS ?=
 PEERS := $(VENV)-peers
+TPU := $(VENV)-tpu
 
 .PHONY: demo test setup check format proto catalog lock clean
 
@@ -16,11 +18,11 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-ifneq ($(filter-out peers,$(EXTRAS)),)
-$(error EXTRAS is '$(EXTRAS)'; expected nothing or peers)
+ifneq ($(filter-out peers tpu,$(EXTRAS)),)
+$(error EXTRAS is '$(EXTRAS)'; expected nothing, peers, tpu or both)
 endif
 
-setup: $(VENV)/ready $(if $(EXTRAS),$(PEERS)/ready)
+setup: $(VENV)/ready $(EXTRAS:%=$(VENV)-%/ready)
 
 $(VENV)/ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"make setup: {sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later: make PYTHON=python3.12 setup")'
@@ -32,6 +34,12 @@ $(VENV)/ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(DI
 $(PEERS)/ready: requirements-peers.lock
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# A folder and not a part of the environment: jax would load the library in every process (flan_trainer/plan/topology.py).
+$(TPU)/ready: requirements-tpu.lock $(VENV)/ready
+	rm -rf $(TPU)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(TPU) -r $<
 	@touch $@
 
 check: setup
@@ -62,6 +70,7 @@ lock:
 	done
 	echo setuptools | $(COMPILE) -c requirements.lock --group build - -o services/build.lock
 	printf '%s\n' seqio tensorflow tensorflow-text | $(COMPILE) - -o requirements-peers.lock
+	echo 'jax[tpu]' | $(COMPILE) -c requirements.lock - | awk '/^[a-z]/ { own = /^libtpu==/ } own' >requirements-tpu.lock
 
 clean:
-	rm -rf $(VENV) $(PEERS) .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(TPU) .pytest_cache .ruff_cache

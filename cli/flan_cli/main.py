@@ -13,8 +13,10 @@ import click
 
 from flan_cli.bench import bench_group
 from flan_cli.catalog import catalog
+from flan_cli.checkpoint import checkpoint_group
 from flan_cli.corpus import corpus
 from flan_cli.errors import Interrupted, ServiceFailedError
+from flan_cli.plan import plan
 from flan_cli.preview import preview
 from flan_cli.spec import spec_group
 from flan_cli.tokenizer import tokenizer_group
@@ -34,7 +36,9 @@ def flan() -> None:
     """
 
 
-for command in (up, preview, catalog, corpus, spec_group, tokenizer_group, bench_group):
+for command in (
+    up, preview, plan, catalog, corpus, spec_group, tokenizer_group, checkpoint_group, bench_group,
+):  # fmt: skip
     flan.add_command(command)
 
 
