@@ -49,6 +49,7 @@ def test_features_are_those_of_the_worked_example():
         "decoder_segment_ids": [1, 1, 2, 2, 2, 0],
         "decoder_positions": [0, 1, 0, 1, 2, 0],
         "decoder_loss_weights": [1, 1, 1, 1, 1, 0],
+        "decoder_clusters": [0, 0, 1, 1, 1, 0],
     }
     assert {name: array[0].tolist() for name, array in features.items()} == expected
     assert features["encoder_input_tokens"][1].tolist() == [6, 1, 0, 0, 0, 0]

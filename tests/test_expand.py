@@ -13,6 +13,11 @@ from flan_trainer.expand import count_examples, expand, expand_prefix_lm, featur
 A, B, C = ([5, 7, 1], [9, 1]), ([4, 1], [8, 8, 1]), ([6, 1], [3, 1])
 
 
+def example_number(rows, row, segment):
+    """The place of an example in its batch, which `packed` gives as its cluster."""
+    return sum(len(before) for before in rows[:row]) + segment - 1
+
+
 def test_prefix_lm_features_are_those_of_the_worked_example():
     features = expand_prefix_lm(packed([[A, B], [C]]), rows=3, length=11)
     expected = {
@@ -22,6 +27,7 @@ def test_prefix_lm_features_are_those_of_the_worked_example():
         "decoder_positions": [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0],
         "decoder_loss_weights": [0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0],
         "decoder_causal_attention": [1, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0],
+        "decoder_clusters": [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0],
     }
     assert {name: array[0].tolist() for name, array in features.items()} == expected
     assert features["decoder_target_tokens"][1].tolist() == [6, 1, 3, 1, 0, 0, 0, 0, 0, 0, 0]
@@ -67,6 +73,7 @@ def test_encoder_decoder_features_equal_those_of_a_loop(rows):
                             example[1][position - 1] if position else 0
                         )
                         expected["decoder_loss_weights"][number, column] = 1
+                        expected["decoder_clusters"][number, column] = example_number(rows, number, segment)
                     column += 1
     assert all((features[name] == expected[name]).all() for name in features)
 
@@ -87,6 +94,7 @@ def test_prefix_lm_features_equal_those_of_a_loop(rows):
                     "decoder_positions": position,
                     "decoder_loss_weights": position >= len(inputs),
                     "decoder_causal_attention": position < len(inputs) + 1,
+                    "decoder_clusters": example_number(rows, number, segment),
                 }
                 for name, value in values.items():
                     expected[name][number, column] = value

@@ -67,7 +67,22 @@ def test_parts_of_a_batch_add_up_to_the_whole():
         for rows in (slice(0, 2), slice(2, 3), slice(3, 4))
     ]
     for found, expected in zip(zip(*parts, strict=True), whole, strict=True):
-        assert sum(found) == pytest.approx(float(expected), rel=1e-6)
+        np.testing.assert_allclose(sum(found), expected, rtol=1e-6)
+
+
+def test_the_loss_by_cluster_is_that_of_its_tokens_alone():
+    draw = np.random.default_rng(0)
+    logits = jnp.asarray(draw.normal(size=(4, 5, 7)), jnp.float32)
+    targets, weights = draw.integers(0, 7, size=(4, 5)), (draw.random((4, 5)) < 0.6).astype(np.float32)
+    clusters = draw.integers(0, 3, size=(4, 5))
+    settings = {"z_loss": 1e-2, "label_smoothing": 0.1}
+    sums, counts = batch_loss(
+        logits, targets, weights, clusters=clusters, num_clusters=4, **settings
+    ).by_cluster
+    for cluster in range(3):
+        alone = batch_loss(logits, targets, weights * (clusters == cluster), **settings)
+        assert sums[cluster] / counts[cluster] == pytest.approx(float(alone.loss), rel=1e-5)
+    assert (float(sums[3]), float(counts[3])) == (0.0, 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 import redis
 from lines import Replicas, open_feed, pinned, take, window_maker
@@ -14,6 +15,7 @@ from flan_cli.standing import Standing
 from flan_shared.line import RunKeys, connect
 from flan_shared.line.keys import GROUP
 from flan_trainer.cursor import Cursor
+from flan_trainer.engines.base import StepMetrics
 from flan_trainer.prefetch import Prefetch
 from flan_trainer.status import Status
 from flan_trainer.watch import Watch
@@ -35,7 +37,7 @@ def make_maker(data_folder, tokenizer):
 def training(redis_server, spec):
     """A status in training, the feed that is read on a thread, a watch that is not started."""
     _, feed = open_feed(redis_server.url, spec)
-    status = Status(connect(redis_server.url), spec.run_id, spec.train.steps)
+    status = Status(connect(redis_server.url), spec)
     status.phase(pb.TRAINER_PHASE_TRAINING)
     ahead = Prefetch(feed, lambda batch: batch)
     yield status, feed, Watch(status, feed, stalled_s=0.0), iter(ahead)
@@ -123,15 +125,20 @@ def test_onlookers_are_told_every_second_and_the_progress_line_says_it(training,
 
 
 def test_a_step_ends_the_wait(redis_server, client, spec):
-    status = Status(client, spec.run_id, 12)
+    status = Status(client, spec)
     client.xadd(RunKeys(spec.run_id).metrics, {"opened": ""})
     metrics, standing = Metrics(redis_server.url, spec.run_id), Standing(num_steps=12, num_checkpoints=4)
     status.phase(pb.TRAINER_PHASE_TRAINING)
     status.line(waits="datagen: window 3", backlog=None)
-    status.stepped(5, 2.5, Cursor(), num_tokens=10, wait_s=0.25)
+    by_cluster = np.zeros((2, len(spec.trained_clusters)))
+    by_cluster[:, 1] = 6.0, 4.0
+    measured = StepMetrics(2.5, 0.1, 4.0, 0.5, 0.01, 3.0, 7.0, by_cluster)
+    status.stepped(5, 2.5, Cursor(), measured, num_tokens=10, wait_s=0.25)
     entries = metrics.read(now=True)
     assert [entry["kind"] for entry in entries] == ["line", "step"]
-    assert entries[1]["wait_ms_per_step"] == "250.000"
+    assert (entries[1]["wait_ms"], entries[1]["accuracy"], entries[1]["grad_norm"]) == ("250", "0.5", "3")
+    assert json.loads(entries[1]["loss_by_cluster"]) == {spec.trained_clusters[1]: 1.5}
+    assert float(entries[1]["non_padding_fraction"]) == pytest.approx(10 / (4 * 160))
     for entry in entries:
         standing.metric(entry)
     assert standing.waits == ""

@@ -43,9 +43,12 @@ def family_batch(family: str, seed: int, rows: int = ROWS) -> dict[str, np.ndarr
         return [*draw.integers(2, models.VOCAB_SIZE, size=draw.integers(1, most)).tolist(), 1]
 
     packed = [[(tokens(5), tokens(3)) for _ in range(1 + row % 3)] for row in range(rows - 1)] + [[]]
-    if family == "prefix_lm":
-        return models.pack_prefix_lm(packed, INPUTS + TARGETS)
-    return models.pack(packed, INPUTS, TARGETS)
+    batch = (
+        models.pack_prefix_lm(packed, INPUTS + TARGETS)
+        if family == "prefix_lm"
+        else models.pack(packed, INPUTS, TARGETS)
+    )
+    return batch | {"decoder_clusters": batch["decoder_segment_ids"] % 3}
 
 
 @functools.cache
@@ -59,7 +62,9 @@ def trained(family: str, microbatches: int = 1, scan_layers: bool = False):
     for number in range(2):
         batch = {name: family_batch(family, number)[name] for name in step.batch_shapes(ROWS)}
         state, metrics = update(state, batch)
-        told.append({name: float(value) for name, value in metrics._asdict().items()})
+        measured = {**metrics._asdict(), **dict(enumerate(np.ravel(metrics.by_cluster)))}
+        del measured["by_cluster"]
+        told.append({name: float(value) for name, value in measured.items()})
     return steps[0], flatten(unstack(state.params, run.model)), told
 
 
@@ -89,7 +94,8 @@ def test_metrics_are_what_their_names_say():
     weights = batch["decoder_loss_weights"]
 
     def mean_loss(params):
-        features = {name: array for name, array in batch.items() if name != "decoder_loss_weights"}
+        others = ("decoder_loss_weights", "decoder_clusters")
+        features = {name: array for name, array in batch.items() if name not in others}
         logits = step.model.apply({"params": params}, **features, enable_dropout=False)
         measured = batch_loss(
             logits,
@@ -98,16 +104,19 @@ def test_metrics_are_what_their_names_say():
             z_loss=run.loss.z_loss,
             label_smoothing=0.0,
         )
-        return measured.loss, logits
+        return measured.loss, (logits, measured.loss * measured.weight)
 
     def norm(tree):
         return np.sqrt(sum(np.square(np.float64(leaf)).sum() for leaf in jax.tree.leaves(tree)))
 
-    (loss, logits), gradient = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))(params)
+    (loss, (logits, summed)), gradient = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))(params)
     right = logits.argmax(-1) == batch["decoder_target_tokens"]
     assert told["loss"] == pytest.approx(float(loss), rel=1e-6)
     assert told["weight"] == weights.sum()
     assert told["accuracy"] == pytest.approx(float((right * weights).sum() / weights.sum()))
+    sums, tokens = np.split(np.array([told[place] for place in range(2 * len(run.trained_clusters))]), 2)
+    assert tokens.tolist() == [weights[batch["decoder_clusters"] == n].sum() for n in range(len(tokens))]
+    assert sums.sum() == pytest.approx(float(summed), rel=1e-5)
     assert told["learning_rate"] == pytest.approx(0.01)
     assert told["grad_norm"] == pytest.approx(norm(gradient), rel=1e-5)
     assert told["param_norm"] == pytest.approx(norm(params), rel=1e-6)

@@ -18,7 +18,8 @@ decoder_positions         0 1 2 3 4 0 1 2 3 4 0
 decoder_causal_attention  1 1 1 1 0 1 1 1 0 0 0
 
 What is read before the first target is predicted sees all of itself: the inputs with their EOS, shifted behind a 0,
-hence inputs + 1 ones (seqio/feature_converters.py, PrefixLMFeatureConverter).
+hence inputs + 1 ones (seqio/feature_converters.py, PrefixLMFeatureConverter). To these comes decoder_clusters, which
+T5X does not know: the cluster of each token's example, for a loss by cluster.
 """
 
 import dataclasses
@@ -70,7 +71,7 @@ def expand(batch: PackedBatch, *, rows: int, inputs: int, targets: int) -> dict[
         "encoder_input_tokens": encoder.array(batch.tokens[~is_target]),
         "encoder_segment_ids": encoder.array(encoder.segments),
         "encoder_positions": encoder.array(encoder.positions),
-        **_decoder(decoder, batch.tokens[is_target]),
+        **_decoder(decoder, batch.tokens[is_target], np.repeat(batch.clusters, batch.target_lengths)),
         "decoder_loss_weights": decoder.mask.astype(np.float32),
     }
 
@@ -93,7 +94,7 @@ def expand_prefix_lm(batch: PackedBatch, *, rows: int, length: int) -> dict[str,
     lengths = batch.input_lengths + batch.target_lengths
     grid = _grid(batch, lengths, (rows, length))
     return {
-        **_decoder(grid, batch.tokens),
+        **_decoder(grid, batch.tokens, np.repeat(batch.clusters, lengths)),
         "decoder_loss_weights": grid.array(_is_target(batch), np.float32),
         "decoder_causal_attention": grid.array(grid.positions <= np.repeat(batch.input_lengths, lengths)),
     }
@@ -145,7 +146,7 @@ def _grid(batch: PackedBatch, lengths: np.ndarray, shape: tuple[int, int]) -> _G
     )
 
 
-def _decoder(grid: _Grid, tokens: np.ndarray) -> dict[str, np.ndarray]:
+def _decoder(grid: _Grid, tokens: np.ndarray, clusters: np.ndarray) -> dict[str, np.ndarray]:
     shifted = np.zeros_like(tokens)
     shifted[1:] = tokens[:-1]
     shifted[grid.positions == 0] = 0
@@ -154,6 +155,7 @@ def _decoder(grid: _Grid, tokens: np.ndarray) -> dict[str, np.ndarray]:
         "decoder_input_tokens": grid.array(shifted),
         "decoder_segment_ids": grid.array(grid.segments),
         "decoder_positions": grid.array(grid.positions),
+        "decoder_clusters": grid.array(clusters),
     }
 
 

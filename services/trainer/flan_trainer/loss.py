@@ -24,7 +24,7 @@ class TokenLosses(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a batch, or a part of one, measures; all are float32[]. Parts add up to the whole batch's."""
+    """What a batch, or a part of one, measures; float32[] but for the last. Parts add up to the whole batch's."""
 
     loss: jax.Array
     """Mean over the weighted tokens, z-loss included."""
@@ -34,6 +34,8 @@ class Loss(NamedTuple):
     """Sum of the weights."""
     accuracy: jax.Array
     """Share of the weighted tokens that are predicted right."""
+    by_cluster: jax.Array
+    """float32[2, num_clusters]: of each cluster's tokens the sum of the weighted losses, and of the weights."""
 
 
 def token_losses(
@@ -76,6 +78,8 @@ def batch_loss(
     *,
     z_loss: float,
     label_smoothing: float,
+    clusters: jax.Array | None = None,
+    num_clusters: int = 1,
     whole_weight: jax.Array | None = None,
 ) -> Loss:
     """The loss of a batch, or of a part of one.
@@ -86,14 +90,28 @@ def batch_loss(
       weights: float32[batch, length], `decoder_loss_weights`; 0 for padding, not all 0.
       z_loss: its coefficient.
       label_smoothing: in [0, 1).
+      clusters: int32[batch, length], what each token's example is of; None: all of the first.
+      num_clusters: above every number in `clusters`.
       whole_weight: float32[], sum of the weights of the batch that this is a part of; None: it is whole.
     """
     tokens = token_losses(logits, targets, z_loss=z_loss, label_smoothing=label_smoothing)
     weight = jnp.sum(weights)
     whole = weight if whole_weight is None else whole_weight
+    weighted = tokens.loss * weights
     return Loss(
-        jnp.sum(tokens.loss * weights) / whole,
+        jnp.sum(weighted) / whole,
         jnp.sum(tokens.z_loss * weights) / whole,
         weight,
         jnp.sum(tokens.is_right * weights) / whole,
+        _by_cluster(jax.lax.stop_gradient(weighted), weights, clusters, num_clusters),
     )
+
+
+def _by_cluster(
+    losses: jax.Array, weights: jax.Array, clusters: jax.Array | None, num_clusters: int
+) -> jax.Array:
+    if clusters is None:
+        clusters = jnp.zeros(weights.shape, jnp.int32)
+    # Compared, not scattered: there are at most twelve.
+    is_of = clusters == jnp.arange(num_clusters)[:, None, None]
+    return jnp.stack([jnp.sum(jnp.where(is_of, each, 0.0), axis=(1, 2)) for each in (losses, weights)])

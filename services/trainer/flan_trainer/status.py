@@ -1,6 +1,7 @@
 """What the trainer tells others while it works: gRPC status, and the metrics stream for onlookers."""
 
 import contextlib
+import json
 import threading
 import time
 
@@ -11,10 +12,19 @@ from flan.v1 import trainer_service_pb2 as pb
 from flan.v1 import trainer_service_pb2_grpc
 from flan_shared.line import RunKeys
 from flan_shared.line.keys import METRICS_LENGTH
+from flan_shared.spec import RunSpec
+from flan_trainer.board import Board
 from flan_trainer.cursor import Cursor
+from flan_trainer.engines.base import StepMetrics
 from flan_trainer.link import Backlog
+from flan_trainer.measures import Measures
 
 SERVICE = "flan.v1.TrainerService"
+_BY_CLUSTER = "loss_by_cluster/"
+_TOLD = (
+    *("z_loss", "accuracy", "learning_rate", "grad_norm", "param_norm", "step_ms", "wait_ms"),
+    *("non_padding_fraction", "model_flops_utilisation"),
+)
 _PERIOD_S = 1.0
 """One progress entry a period, never one a step."""
 
@@ -22,18 +32,22 @@ _PERIOD_S = 1.0
 class Status:
     """Shared by the loop, which writes it, and the servicer, which reads it."""
 
-    def __init__(self, client: redis.Redis, run: str, num_steps: int) -> None:
+    def __init__(self, client: redis.Redis, run: RunSpec) -> None:
+        num_steps, run_id = run.train.steps, run.run_id
         self._client = client
-        self._metrics = RunKeys(run).metrics
+        self._metrics = RunKeys(run_id).metrics
         self._lock = threading.Lock()
-        self._response = pb.GetStatusResponse(run=run, num_steps=num_steps, phase=pb.TRAINER_PHASE_STARTING)
+        self._response = pb.GetStatusResponse(
+            run=run_id, num_steps=num_steps, phase=pb.TRAINER_PHASE_STARTING
+        )
         self._published: set[int] = set()
         self._tokens = 0
         self._training_since: float | None = None
         self._told = 0.0
         self._steps = 0
-        self._told_wait = (0, 0.0)
-        """Steps and seconds waited at the entry before."""
+        self.measures = Measures(run)
+        self.board: Board | None = None
+        """Gets what the metrics stream gets, too."""
         self._moved = time.monotonic()
         self._saved: set[int] = set()
 
@@ -45,10 +59,13 @@ class Status:
         if phase == pb.TRAINER_PHASE_TRAINING:
             self._training_since = time.monotonic()
 
-    def stepped(self, step: int, loss: float, cursor: Cursor, *, num_tokens: int, wait_s: float) -> None:
+    def stepped(
+        self, step: int, loss: float, cursor: Cursor, metrics: StepMetrics, *, num_tokens: int, wait_s: float
+    ) -> None:
         """After a step; `num_tokens` non-padding tokens were in it, `wait_s` was waited for data in all."""
         self._tokens += num_tokens
         self._steps += 1
+        self.measures.add(metrics, num_tokens)
         now = self._moved = time.monotonic()
         elapsed_s = max(now - (self._training_since or now), 1e-9)
         with self._lock:
@@ -66,8 +83,14 @@ class Status:
             )
         if now - self._told >= _PERIOD_S or step == self._response.num_steps:
             self._told = now
-            steps, waited_s = self._steps - self._told_wait[0], wait_s - self._told_wait[1]
-            self._told_wait = (self._steps, wait_s)
+            values = self.measures.take(metrics, waited_s=wait_s)
+            if self.board is not None:
+                self.board.write(step, values)
+            by_cluster = {
+                name.removeprefix(_BY_CLUSTER): round(value, 4)
+                for name, value in values.items()
+                if name.startswith(_BY_CLUSTER)
+            }
             self._tell(
                 kind="step",
                 step=step,
@@ -75,7 +98,8 @@ class Status:
                 loss=f"{loss:.4f}",
                 tokens_per_s=f"{self._tokens / elapsed_s:.0f}",
                 wait_fraction=f"{wait_s / elapsed_s:.4f}",
-                wait_ms_per_step=f"{1000 * waited_s / steps:.3f}",
+                **{name: f"{values[name]:.6g}" for name in _TOLD if name in values},
+                loss_by_cluster=json.dumps(by_cluster),
                 drawn=cursor.drawn,
                 trained=cursor.trained,
                 dropped=cursor.dropped,

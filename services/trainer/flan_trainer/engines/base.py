@@ -4,7 +4,7 @@ An engine holds the state of one run: parameters, optimizer slots and `step`. It
 batches come in as numpy arrays, and the cursor is a plain dict that it keeps beside the state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,25 @@ class StepMetrics:
     """float32[]: L2 norm of the gradient of all parameters, before the optimizer scales it; 0 in evaluation."""
     param_norm: Any
     """float32[]: L2 norm of all parameters before the update; 0 in evaluation."""
+    by_cluster: Any = None
+    """float32[2, num_clusters]: of each of `RunSpec.trained_clusters` the sum of losses and the number of target
+    tokens; None where the engine does not tell."""
 
     def fetch(self) -> dict[str, float]:
-        """Waits for the device and gives all as Python floats; to be called now and then, not every step."""
-        return {name: float(value) for name, value in vars(self).items()}
+        """Waits for the device and gives all single numbers as Python floats; to be called now and then, not every
+        step."""
+        return {name: float(value) for name, value in vars(self).items() if name != "by_cluster"}
+
+    def fetch_clusters(self, names: Sequence[str]) -> dict[str, float]:
+        """Waits for the device and gives the mean loss of every cluster that the batch has tokens of.
+
+        Args:
+          names: `RunSpec.trained_clusters`.
+        """
+        if self.by_cluster is None:
+            return {}
+        sums, weights = np.asarray(self.by_cluster)
+        return {name: float(sums[n] / weights[n]) for n, name in enumerate(names) if weights[n]}
 
 
 @dataclass(frozen=True)
