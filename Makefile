@@ -4,11 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := shared services/datagen services/trainer services/evaluator cli
 # `make setup EXTRAS=peers` makes, beside the project's, the environment that benchmarks hold it against; EXTRAS=tpu
-# puts there the TPU compiler, for `flan plan`; EXTRAS="peers tpu" does both.
+# puts there the TPU compiler, for `flan plan`; EXTRAS=t5x a second environment, whose trainer can use T5X; several
+# may be named: EXTRAS="peers tpu".
 EXTRAS ?=
 ARGS ?=
 PEERS := $(VENV)-peers
 TPU := $(VENV)-tpu
+T5X := $(VENV)-t5x
+# T5X has no release: its parts come from their repositories, or from folders: T5X_FROM="DIR/t5x DIR/airio DIR/jestimator".
+T5X_FROM := -r services/trainer/t5x.txt
+PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test setup check format proto catalog lock clean
 
@@ -18,8 +23,8 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-ifneq ($(filter-out peers tpu,$(EXTRAS)),)
-$(error EXTRAS is '$(EXTRAS)'; expected nothing, peers, tpu or both)
+ifneq ($(filter-out peers tpu t5x,$(EXTRAS)),)
+$(error EXTRAS is '$(EXTRAS)'; expected nothing, or of peers, tpu and t5x what is wanted)
 endif
 
 setup: $(VENV)/ready $(EXTRAS:%=$(VENV)-%/ready)
@@ -27,19 +32,28 @@ setup: $(VENV)/ready $(EXTRAS:%=$(VENV)-%/ready)
 $(VENV)/ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"make setup: {sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	$(BIN)/python $(PIP) --require-hashes -r requirements.lock
+	$(BIN)/python $(PIP) --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
 	@touch $@
 
 $(PEERS)/ready: requirements-peers.lock
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(PEERS)/bin/python $(PIP) --require-hashes -r $<
+	@touch $@
+
+# Without what T5X's own packages ask for: heads of repositories that do not go with the locked jax.
+$(T5X)/ready: requirements-t5x.lock $(VENV)/ready
+	$(PYTHON) -m venv $(T5X)
+	$(T5X)/bin/python $(PIP) --require-hashes -r requirements.lock
+	$(T5X)/bin/python $(PIP) --require-hashes -r $<
+	$(T5X)/bin/python $(PIP) --no-deps --no-build-isolation $(T5X_FROM)
+	$(T5X)/bin/python $(PIP) --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
 	@touch $@
 
 # A folder and not a part of the environment: jax would load the library in every process (flan_trainer/plan/topology.py).
 $(TPU)/ready: requirements-tpu.lock $(VENV)/ready
 	rm -rf $(TPU)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(TPU) -r $<
+	$(BIN)/python $(PIP) --require-hashes --no-deps --target $(TPU) -r $<
 	@touch $@
 
 check: setup
@@ -70,7 +84,9 @@ lock:
 	done
 	echo setuptools | $(COMPILE) -c requirements.lock --group build - -o services/build.lock
 	printf '%s\n' seqio tensorflow tensorflow-text | $(COMPILE) - -o requirements-peers.lock
+	printf '%s\n' cached-property clu flit-core gin-config grain seqio tensorboard tensorflow tensorflow-datasets tensorflow-text | \
+	  $(COMPILE) -c requirements.lock - -o requirements-t5x.lock
 	echo 'jax[tpu]' | $(COMPILE) -c requirements.lock - | awk '/^[a-z]/ { own = /^libtpu==/ } own' >requirements-tpu.lock
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(TPU) .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(TPU) $(T5X) .pytest_cache .ruff_cache
