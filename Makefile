@@ -42,7 +42,7 @@ $(PEERS)/ready: requirements-peers.lock
 	@touch $@
 
 # Without what T5X's own packages ask for: heads of repositories that do not go with the locked jax.
-$(T5X)/ready: requirements-t5x.lock $(VENV)/ready
+$(T5X)/ready: services/trainer/t5x.lock $(VENV)/ready
 	$(PYTHON) -m venv $(T5X)
 	$(T5X)/bin/python $(PIP) --require-hashes -r requirements.lock
 	$(T5X)/bin/python $(PIP) --require-hashes -r $<
@@ -85,7 +85,7 @@ lock:
 	echo setuptools | $(COMPILE) -c requirements.lock --group build - -o services/build.lock
 	printf '%s\n' seqio tensorflow tensorflow-text | $(COMPILE) - -o requirements-peers.lock
 	printf '%s\n' cached-property clu flit-core gin-config grain seqio tensorboard tensorflow tensorflow-datasets tensorflow-text | \
-	  $(COMPILE) -c requirements.lock - -o requirements-t5x.lock
+	  $(COMPILE) -c requirements.lock - -o services/trainer/t5x.lock
 	echo 'jax[tpu]' | $(COMPILE) -c requirements.lock - | awk '/^[a-z]/ { own = /^libtpu==/ } own' >requirements-tpu.lock
 
 clean:
