@@ -132,6 +132,7 @@ def _say(report: dict[str, Any], as_json: bool, out: Path | None = None) -> None
         f"read       a checkpoint of {_FORMS[report['form']]}{step}",
         f"network    {network}",
         f"size       {report['num_parameters']:,} parameters, {model['vocab_size']:,} rows of the embedding",
+        *([f"prompt     {report['prompt_length']} pieces"] if report["prompt_length"] else []),
         f"digest     {report['parameters_digest']}",
         f"tokenizer  {report['tokenizer_digest'] or 'none'}",
         *(f"note       {note}" for note in report["notes"]),

@@ -22,7 +22,7 @@ def text_inputs(spec: RunSpec) -> int:
     Raises:
       SpecError: it leaves none.
     """
-    length = spec.prompt.length if spec.prompt else 0
+    length = spec.prompt_length
     if length + 2 > spec.lengths.inputs:
         raise SpecError(
             f"prompt.length is {length}, but lengths.inputs, which counts the prompt, is {spec.lengths.inputs}: "
@@ -46,9 +46,9 @@ def prompt_ids(spec: RunSpec) -> np.ndarray:
 
     They are looked up in a table of their own, which is trained (arXiv:2104.08691).
     """
-    return spec.vocab_size + np.arange(spec.prompt.length if spec.prompt else 0)
+    return np.arange(spec.vocab_size, spec.num_ids)
 
 
 def id_dtype(spec: RunSpec) -> np.dtype:
     """The type on the wire of a pinned run's tokens: pieces, extra ids, rows that no piece has, the prompt."""
-    return token_dtype(spec.vocab_size + len(prompt_ids(spec)))
+    return token_dtype(spec.num_ids)

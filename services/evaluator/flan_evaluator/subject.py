@@ -57,10 +57,8 @@ class Subject:
         With 300 rows in the embedding, `prompt.length` 2 and `lengths.inputs` 5 the text 40 41 42 43 becomes
         300 301 40 41 1.
         """
-        length = self.spec.prompt.length if self.spec.prompt else 0
-        first = self.spec.vocab_size
-        prompt = range(first, first + length)
-        return [[*prompt, *ids] for ids in self._cut(texts, self.spec.lengths.inputs - length)]
+        prompt = range(self.spec.vocab_size, self.spec.num_ids)
+        return [[*prompt, *ids] for ids in self._cut(texts, self.spec.lengths.inputs - len(prompt))]
 
     def target_tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of options: what fits of each, and EOS."""
@@ -86,7 +84,8 @@ def load_subject(folder: Path, spec: RunSpec) -> Subject:
     parameters = load_parameters(folder / PARAMETERS)
     _check_parameters(parameters, spec)
     # Nothing is differentiated here, so nothing need be made anew.
-    module = build_model(spec.model.model_copy(update={"remat_policy": "none"}), spec.vocab_size)
+    config = spec.model.model_copy(update={"remat_policy": "none"})
+    module = build_model(config, spec.vocab_size, spec.prompt_length)
     # On the device once: handed over as NumPy arrays they would be copied at every call.
     return Subject(module, jax.device_put(stack(parameters, spec.model)), tokenizer, spec)
 
@@ -94,7 +93,8 @@ def load_subject(folder: Path, spec: RunSpec) -> Subject:
 def _check_parameters(parameters: Mapping[str, Any], spec: RunSpec) -> None:
     # A checkpoint of another family or size would otherwise fail far inside the model, or run with what fits.
     found = _shapes(parameters)
-    expected = _shapes(reader_of(build_model(unscanned(spec.model), spec.vocab_size)).shapes())
+    module = build_model(unscanned(spec.model), spec.vocab_size, spec.prompt_length)
+    expected = _shapes(reader_of(module).shapes())
     wrong = [path for path in sorted(found | expected) if found.get(path) != expected.get(path)]
     if wrong:
         more = f", and {len(wrong) - 1} more parameters differ" if len(wrong) > 1 else ""

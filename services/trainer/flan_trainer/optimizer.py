@@ -9,6 +9,9 @@ For a gradient g of a parameter p at step t, counted from 0, with decay b = 1 - 
 
 without momentum and without weight decay. All of it goes by parameter: a parameter that holds a stack of layers is
 updated layer by layer, so that its layers become what they would be on their own.
+
+Prompt tuning (arXiv:2104.08691, section 3) leaves the scale out of the last line: a prompt is moved by
+learning_rate(t) * u. Its weight decay of 1e-5 is left out here, as for all else.
 """
 
 from collections.abc import Callable, Mapping
@@ -60,7 +63,7 @@ def make_optimizer(
         min_dim_size_to_factor=run.optimizer.min_dim_size_to_factor,
         decay_rate=run.optimizer.decay_rate,
         clipping_threshold=run.optimizer.clipping_threshold,
-        multiply_by_parameter_scale=True,
+        multiply_by_parameter_scale=run.prompt is None,
         momentum=None,
         weight_decay_rate=None,
         eps=1e-30,

@@ -170,8 +170,8 @@ def _check(batch: PackedBatch) -> None:
         raise LineError(f"{_name(batch)} has {len(batch.tokens)} tokens; its lengths add up to {num_tokens}")
     if len(batch.clusters) != batch.num_examples or len(batch.row_examples) > batch.num_rows:
         raise LineError(
-            f"{_name(batch)} has {batch.num_examples} examples in {len(batch.row_examples)} rows; it names the clusters "
-            f"of {len(batch.clusters)} and says that all shards together have {batch.num_rows} rows"
+            f"{_name(batch)} has {batch.num_examples} examples in {len(batch.row_examples)} rows; it names the "
+            f"clusters of {len(batch.clusters)} and says that all shards together have {batch.num_rows} rows"
         )
     if num_rows_examples != batch.num_examples:
         raise LineError(

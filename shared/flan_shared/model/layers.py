@@ -35,9 +35,16 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 NUM_RELATIVE_BUCKETS = 32
 MAX_RELATIVE_DISTANCE = 128
 
+PROMPT_BOUND = 0.5
+"""Of the elements of a random prompt."""
+
 _attention_init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 _dense_init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 _relative_init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
+
+
+def _prompt_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:
+    return jax.random.uniform(key, shape, dtype, -PROMPT_BOUND, PROMPT_BOUND)
 
 
 def relative_buckets(distances: np.ndarray, *, bidirectional: bool) -> np.ndarray:
@@ -70,6 +77,26 @@ def relative_buckets(distances: np.ndarray, *, bidirectional: bool) -> np.ndarra
     return (offset + np.where(behind < num_exact, behind, grown)).astype(np.int32)
 
 
+class Prompt(nn.Module):
+    """The rows that prompt tuning trains (arXiv:2104.08691), a table beside the embedding of the tokens.
+
+    Drawn evenly from [-0.5, 0.5), as the random ones of the paper (section 3.2).
+    """
+
+    length: int
+    features: int
+    dtype: Dtype
+
+    def setup(self) -> None:
+        self.embedding = param_with_axes(
+            "embedding", _prompt_init, (self.length, self.features), jnp.float32, axes=("prompt", "embed")
+        )
+
+    def __call__(self, places: jax.Array) -> jax.Array:
+        """int32[batch, length] -> dtype[batch, length, features]; places outside of the prompt give some row of it."""
+        return jnp.take(self.embedding.astype(self.dtype), places, axis=0, mode="clip")
+
+
 class Embed(nn.Module):
     """Token embedding; `attend` uses it as the output layer."""
 
@@ -86,10 +113,24 @@ class Embed(nn.Module):
             axes=("vocab", "embed"),
         )
 
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        """int32[batch, length] -> dtype[batch, length, features]."""
+    def __call__(self, tokens: jax.Array, prompt: Prompt | None = None) -> jax.Array:
+        """Looks up tokens, those from `vocab_size` on in the prompt.
+
+        With 300 rows here and 2 in the prompt, the tokens 300 301 40 1 give prompt rows 0 and 1, and rows 40 and 1.
+
+        Args:
+          tokens: int32[batch, length].
+          prompt: where tokens may be of one.
+
+        Returns:
+          dtype[batch, length, features].
+        """
         # A gather. T5X multiplies with a one-hot matrix, vocab_size times the arithmetic of its result.
         rows = jnp.take(self.embedding.astype(self.dtype), tokens, axis=0, mode="clip")
+        if prompt is not None:
+            # Chosen after both lookups: one table of both would be a copy of the whole embedding in every step.
+            is_prompt = (tokens >= self.vocab_size)[..., None]
+            rows = jnp.where(is_prompt, prompt(tokens - self.vocab_size), rows)
         return with_sharding_constraint(rows, ("batch", "length", "embed"))
 
     def attend(self, x: jax.Array) -> jax.Array:

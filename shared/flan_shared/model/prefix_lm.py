@@ -54,6 +54,7 @@ class Decoder(nn.Module):
 
     config: spec.PrefixLM
     vocab_size: int
+    prompt: layers.Prompt | None
 
     @nn.compact
     def __call__(
@@ -87,7 +88,7 @@ class Decoder(nn.Module):
         else:
             bias = relative(length, length, bidirectional=False)
         embedding = layers.Embed(self.vocab_size, config.emb_dim, dtype, name="token_embedder")
-        x = embedding(tokens)
+        x = embedding(tokens, self.prompt)
         x = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH)(x, deterministic=deterministic)
         fields = {
             "config": config,
@@ -125,6 +126,8 @@ class PrefixLM(nn.Module):
 
     config: spec.PrefixLM
     vocab_size: int
+    prompt_length: int = 0
+    """Rows of `prompt`, which tokens from `vocab_size` on are looked up in; 0: there is none."""
 
     @property
     def scan_layers(self) -> bool:
@@ -132,7 +135,9 @@ class PrefixLM(nn.Module):
         return self.config.scan_layers
 
     def setup(self) -> None:
-        self.decoder = Decoder(self.config, self.vocab_size)
+        width, dtype = self.config.emb_dim, jnp.dtype(self.config.dtype)
+        self.prompt = layers.Prompt(self.prompt_length, width, dtype) if self.prompt_length else None
+        self.decoder = Decoder(self.config, self.vocab_size, self.prompt)
 
     def __call__(
         self,

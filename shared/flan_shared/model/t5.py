@@ -74,6 +74,7 @@ class Encoder(nn.Module):
 
     config: spec.EncoderDecoder
     shared_embedding: layers.Embed
+    prompt: layers.Prompt | None
 
     @nn.compact
     def __call__(self, tokens: jax.Array, mask: jax.Array, *, deterministic: bool) -> jax.Array:
@@ -82,7 +83,7 @@ class Encoder(nn.Module):
         length = tokens.shape[-1]
         relative = layers.RelativePositionBiases(config.num_heads, name="relpos_bias")
         bias = relative(length, length, bidirectional=True)
-        x = self.shared_embedding(tokens)
+        x = self.shared_embedding(tokens, self.prompt)
         x = nn.Dropout(config.dropout_rate, layers.BROADCAST_LENGTH)(x, deterministic=deterministic)
         fields = {"config": config, "deterministic": deterministic}
         x = run_layers(EncoderLayer, fields, config.num_encoder_layers, x, bias, mask)
@@ -153,6 +154,8 @@ class Transformer(nn.Module):
 
     config: spec.EncoderDecoder
     vocab_size: int
+    prompt_length: int = 0
+    """Rows of `prompt`, which encoder tokens from `vocab_size` on are looked up in; 0: there is none."""
 
     @property
     def scan_layers(self) -> bool:
@@ -160,8 +163,10 @@ class Transformer(nn.Module):
         return self.config.scan_layers
 
     def setup(self) -> None:
-        self.token_embedder = layers.Embed(self.vocab_size, self.config.emb_dim, jnp.dtype(self.config.dtype))
-        self.encoder = Encoder(self.config, self.token_embedder)
+        width, dtype = self.config.emb_dim, jnp.dtype(self.config.dtype)
+        self.token_embedder = layers.Embed(self.vocab_size, width, dtype)
+        self.prompt = layers.Prompt(self.prompt_length, width, dtype) if self.prompt_length else None
+        self.encoder = Encoder(self.config, self.token_embedder, self.prompt)
         self.decoder = Decoder(self.config, self.token_embedder)
 
     def encode(

@@ -151,6 +151,16 @@ class RunSpec(Part):
         return self.model.vocab_size or self.tokenizer.vocab_size + self.tokenizer.extra_ids
 
     @property
+    def prompt_length(self) -> int:
+        """Pieces of the prompt that stands before every input; 0 where none is trained."""
+        return self.prompt.length if self.prompt else 0
+
+    @property
+    def num_ids(self) -> int:
+        """Ids that inputs may hold: one for every row of the embedding and then one for every piece of the prompt."""
+        return self.vocab_size + self.prompt_length
+
+    @property
     def row_lengths(self) -> dict[str, int]:
         """Tokens of a packed row by stack: encoder and decoder, or the decoder alone, which reads both."""
         if isinstance(self.model, EncoderDecoder):

@@ -12,7 +12,7 @@ class Optimizer(Part):
 
     name: Literal["adafactor"] = "adafactor"
     learning_rate: float = Field(1e-3, gt=0)
-    """Relative to the parameter's root mean square."""
+    """Relative to the parameter's root mean square; of a prompt absolute (arXiv:2104.08691 has 0.3)."""
     decay_rate: float = Field(0.8, gt=0, lt=1)
     clipping_threshold: float = Field(1.0, gt=0)
     min_dim_size_to_factor: int = Field(128, ge=1)

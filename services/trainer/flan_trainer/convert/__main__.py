@@ -93,6 +93,7 @@ def _report(source: Source, report: Path | None) -> None:
         "model": source.model.model_dump(mode="json"),
         "activations_known": source.activations_known,
         "num_parameters": source.num_parameters,
+        "prompt_length": source.prompt_length,
         "parameters_digest": source.digest,
         "tokenizer_digest": source.tokenizer and hashlib.sha256(source.tokenizer).hexdigest(),
         "extra_ids": source.extra_ids,

@@ -16,6 +16,7 @@ from flan_shared import spec
 from flan_shared.checkpoint import flatten
 from flan_shared.errors import CheckpointError
 from flan_shared.model.layers import NUM_RELATIVE_BUCKETS
+from flan_trainer.engines.prompt import EMBEDDING as PROMPT_EMBEDDING
 
 Shape = tuple[int, ...]
 
@@ -113,12 +114,14 @@ def model_of(params: Mapping[str, Any], where: str, activations: tuple[str, ...]
 
 
 def check_shapes(shapes: Mapping[str, Shape], model: spec.Model, where: str) -> None:
-    """Holds a tree against a network, parameter by parameter.
+    """Holds a tree against a network, parameter by parameter; it may have a prompt of any length too.
 
     Raises:
       CheckpointError: one is missing, too many, or of another shape.
     """
     expected = layout(model)
+    if PROMPT_EMBEDDING in shapes:
+        expected[PROMPT_EMBEDDING] = (*shapes[PROMPT_EMBEDDING][:1], model.emb_dim)
     wrong = [path for path in sorted({*shapes, *expected}) if shapes.get(path) != expected.get(path)]
     if not wrong:
         return

@@ -10,6 +10,7 @@ import numpy as np
 
 from flan_shared import spec
 from flan_shared.checkpoint import flatten, parameters_digest
+from flan_trainer.engines.prompt import EMBEDDING
 
 Tree = dict[str, Any]
 
@@ -40,6 +41,12 @@ class Source:
     def where(self) -> str:
         """What messages call it."""
         return f"checkpoint {self.path}"
+
+    @property
+    def prompt_length(self) -> int:
+        """Rows of the prompt that was trained on top of the network; 0: there is none."""
+        prompt = flatten(self.params).get(EMBEDDING)
+        return 0 if prompt is None else len(prompt)
 
     @cached_property
     def digest(self) -> str:

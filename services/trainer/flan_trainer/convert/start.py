@@ -65,7 +65,8 @@ def load_start(path: Path | str, run: RunSpec) -> dict[str, Any]:
       run: pinned to its tokenizer.
 
     Returns:
-      Nested dicts of float32 `np.ndarray`, in the on-disk form: unscanned, every shape that of `run.model`.
+      Nested dicts of float32 `np.ndarray`, in the on-disk form: unscanned, every shape that of `run.model`. With a
+      prompt where the checkpoint has one; the engine says whether the run can take it.
 
     Raises:
       CheckpointError: it cannot be read, is of another network, vocabulary or tokenizer, or is not the one that

@@ -25,8 +25,13 @@ def write_checkpoint(source: Source, form: str, out: Path, *, step: int | None =
       step: for t5x; None: the source's own, or 0.
 
     Raises:
-      CheckpointError: the form has no such network, or the folder exists or cannot be written.
+      CheckpointError: the form has no such network or no prompts, or the folder exists or cannot be written.
     """
+    if form != "flan" and source.prompt_length:
+        raise CheckpointError(
+            f"{source.where} has a trained prompt of {source.prompt_length} pieces, which the form {form} has no place "
+            "for; export the checkpoint that the prompt was trained on"
+        )
     if out.exists():
         raise CheckpointError(f"{out} exists; give a folder that does not")
     if not out.absolute().parent.is_dir():

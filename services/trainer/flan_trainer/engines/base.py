@@ -36,9 +36,9 @@ class StepMetrics:
     learning_rate: Any
     """float32[]: of this update, relative to the parameters' scale; 0 in evaluation."""
     grad_norm: Any
-    """float32[]: L2 norm of the gradient of all parameters, before the optimizer scales it; 0 in evaluation."""
+    """float32[]: L2 norm of the gradient of all that is trained, before the optimizer scales it; 0 in evaluation."""
     param_norm: Any
-    """float32[]: L2 norm of all parameters before the update; 0 in evaluation."""
+    """float32[]: L2 norm of all that is trained, before the update; 0 in evaluation."""
     by_cluster: Any = None
     """float32[2, num_clusters]: of each of `RunSpec.trained_clusters` the sum of losses and the number of target
     tokens; None where the engine does not tell."""

@@ -55,6 +55,10 @@ class NativeEngine:
 
     def initialise(self, start: Mapping[str, Any] | None = None) -> None:
         with self._layout.on_mesh(), memory_faults(self._run):
+            if start is None and self._run.prompt:
+                raise CheckpointError(
+                    "the run trains a prompt on top of a checkpoint, but it was given none; say which one to start from"
+                )
             if start is None:
                 params = self._layout.draw()
             else:

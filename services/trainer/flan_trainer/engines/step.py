@@ -19,10 +19,13 @@ from flan_shared.checkpoint import flatten
 from flan_shared.model import build_model
 from flan_shared.model.scan import LAYERS, stack, unscanned
 from flan_trainer.engines.batch import feature_types
+from flan_trainer.engines.prompt import trained_part
 from flan_trainer.loss import Loss, batch_loss
 from flan_trainer.optimizer import make_optimizer, make_schedule
 
 Batch = dict[str, jax.Array]
+
+_NOT_OF_THE_MODEL = ("decoder_loss_weights", "decoder_clusters")
 
 
 class TrainState(NamedTuple):
@@ -33,11 +36,11 @@ class TrainState(NamedTuple):
     params: Any
     """Nested dicts, float32; stacked where the layers are scanned."""
     opt_state: Any
-    """Optax's, its slots stacked as the parameters are."""
+    """Optax's, of what is trained; its slots are stacked as the parameters are."""
 
 
 class Metrics(NamedTuple):
-    """Measures of one update; all are float32[]."""
+    """Measures of one update; float32[] but for `by_cluster`."""
 
     loss: jax.Array
     """Mean over the weighted tokens of the batch, z-loss included."""
@@ -47,12 +50,14 @@ class Metrics(NamedTuple):
     """Sum of `decoder_loss_weights`, the number of target tokens."""
     accuracy: jax.Array
     """Share of these that are predicted right."""
+    by_cluster: jax.Array
+    """float32[2, num_clusters]: of each of `RunSpec.trained_clusters` the sum of losses and the number of tokens."""
     learning_rate: jax.Array
-    """Of this update, relative to the parameters' scale."""
+    """Of this update, relative to the parameters' scale but for a prompt."""
     grad_norm: jax.Array
-    """L2 norm of the gradient of all parameters, before Adafactor scales it."""
+    """L2 norm of the gradient of all that is trained, before Adafactor scales it."""
     param_norm: jax.Array
-    """L2 norm of all parameters before the update."""
+    """L2 norm of all that is trained, before the update."""
 
 
 class Step:
@@ -67,7 +72,7 @@ class Step:
     def __init__(self, run: spec.RunSpec) -> None:
         """Traces the model's initialisation once, for the names of its axes."""
         self.run = run
-        self.model = build_model(run.model, run.vocab_size)
+        self.model = build_model(run.model, run.vocab_size, run.prompt_length)
         self._types = feature_types(run.model)
         self._shapes = jax.eval_shape(functools.partial(self._variables, self.model))
         self.axes: dict[str, tuple[str | None, ...]] = {
@@ -80,7 +85,7 @@ class Step:
     def state_shapes(self) -> TrainState:
         """Shapes and types of the state, as `jax.ShapeDtypeStruct`."""
         params = self._shapes["params"]
-        opt_state = jax.eval_shape(self._optimizer.init, params)
+        opt_state = jax.eval_shape(self._optimizer.init, trained_part(params, self.run))
         return TrainState(jax.ShapeDtypeStruct((), jnp.int32), params, opt_state)
 
     def batch_shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -97,12 +102,13 @@ class Step:
         if not config.scan_layers:
             return self._variables(self.model)["params"]
         # A scan draws from keys of its own; so drawn as on its own, each layer begins alike in both forms.
-        plain = build_model(unscanned(config), self.run.vocab_size)
+        plain = build_model(unscanned(config), self.run.vocab_size, self.run.prompt_length)
         return stack(self._variables(plain)["params"], config)
 
     def begin(self, params: Any) -> TrainState:
         """The state of step 0 with these parameters."""
-        return TrainState(jnp.zeros((), jnp.int32), params, self._optimizer.init(params))
+        opt_state = self._optimizer.init(trained_part(params, self.run))
+        return TrainState(jnp.zeros((), jnp.int32), params, opt_state)
 
     def evaluate(self, params: Any, batch: Batch) -> Loss:
         """The loss of a batch without dropout."""
@@ -117,29 +123,32 @@ class Step:
         """
         dropout_key = jax.random.fold_in(self._key(), state.step)
         gradients, measured = self._gradients(state.params, batch, dropout_key)
-        updates, opt_state = self._optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        metrics = Metrics(*measured, self._schedule(state.step), _norm(gradients), _norm(state.params))
+        trained = trained_part(state.params, self.run)
+        updates, opt_state = self._optimizer.update(gradients, state.opt_state, trained)
+        params = {**state.params, **optax.apply_updates(trained, updates)}
+        metrics = Metrics(*measured, self._schedule(state.step), _norm(gradients), _norm(trained))
         return TrainState(state.step + 1, params, opt_state), metrics
 
     def _gradients(self, params: Any, batch: Batch, dropout_key: jax.Array) -> tuple[Any, Loss]:
-        num_parts = self.run.train.microbatches
+        num_parts, trained = self.run.train.microbatches, trained_part(params, self.run)
         whole_weight = jnp.sum(batch["decoder_loss_weights"])
 
-        def objective(params: Any, part: Batch, key: jax.Array) -> tuple[jax.Array, Loss]:
-            measured = self._loss(params, part, key, whole_weight)
+        def objective(trained: Any, part: Batch, key: jax.Array) -> tuple[jax.Array, Loss]:
+            measured = self._loss({**params, **trained}, part, key, whole_weight)
             return measured.loss, measured
 
         gradient = jax.grad(objective, has_aux=True)
         if num_parts == 1:
-            return gradient(params, batch, dropout_key)
+            return gradient(trained, batch, dropout_key)
 
         def add(sums: tuple[Any, Loss], part: tuple[Batch, jax.Array]) -> tuple[tuple[Any, Loss], None]:
             rows, number = part
-            own = gradient(params, rows, jax.random.fold_in(dropout_key, number))
+            own = gradient(trained, rows, jax.random.fold_in(dropout_key, number))
             return self._placed_alike(jax.tree.map(jnp.add, sums, own)), None
 
-        zeros = jax.tree.map(jnp.zeros_like, params), Loss(*(jnp.zeros(()),) * len(Loss._fields))
+        scalars = [jnp.zeros(())] * (len(Loss._fields) - 1)
+        nothing = Loss(*scalars, jnp.zeros((2, len(self.run.trained_clusters))))
+        zeros = jax.tree.map(jnp.zeros_like, trained), nothing
         parts = jax.tree.map(functools.partial(_split, num_parts=num_parts), batch)
         return jax.lax.scan(add, self._placed_alike(zeros), (parts, jnp.arange(num_parts)))[0]
 
@@ -159,7 +168,7 @@ class Step:
         dropout_key: jax.Array | None = None,
         whole_weight: jax.Array | None = None,
     ) -> Loss:
-        inputs = {name: array for name, array in batch.items() if name != "decoder_loss_weights"}
+        inputs = {name: array for name, array in batch.items() if name not in _NOT_OF_THE_MODEL}
         logits = self.model.apply(
             {"params": params},
             **inputs,
@@ -172,6 +181,8 @@ class Step:
             batch["decoder_loss_weights"],
             z_loss=self.run.loss.z_loss,
             label_smoothing=self.run.loss.label_smoothing,
+            clusters=batch["decoder_clusters"],
+            num_clusters=len(self.run.trained_clusters),
             whole_weight=whole_weight,
         )
 
