@@ -33,7 +33,8 @@ def taken_over(
     if tokenizer is None and not found.is_file():
         raise FlanError(f"{checkpoint} has no tokenizer beside its parameters; give it with --tokenizer FILE")
     pieces = Tokenizer.load(tokenizer or found)
-    spec = read_spec(spec_name, settings)
+    # With its source: a prompt is refused where a run starts from nothing.
+    spec = read_spec(spec_name, (*settings, "start.source=checkpoint"))
     network = {**report["model"], **{name: getattr(spec.model, name) for name in _OWN}}
     if not report["activations_known"] and spec.model.family == network["family"]:
         network["mlp_activations"] = list(spec.model.mlp_activations)
