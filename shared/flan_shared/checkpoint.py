@@ -95,11 +95,27 @@ def save_parameters(folder: Path | str, params: Tree) -> None:
         raise CheckpointError(f"parameters cannot be written to {folder}: it exists")
     try:
         _check_space(folder.parent, params)
-        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with _quiet_orbax(), _checkpointer() as checkpointer:
             checkpointer.save(folder, args=ocp.args.PyTreeSave(params))
     except Exception as err:  # Orbax passes on errors of TensorStore as ValueError and others.
         _remove_for_good(folder)
         raise CheckpointError(f"parameters cannot be written to {folder}: {one_line(err)}") from err
+
+
+def _checkpointer() -> Any:
+    """Orbax's, of this process alone: of a trainer's hosts one writes, and each reads for itself."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+    me = jax.process_index()
+    # Processes wait for each other where Orbax is not told who takes part.
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"host-{me}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _check_space(folder: Path, params: Any) -> None:
@@ -190,13 +206,11 @@ def _shapes(tree: Any) -> dict[str, str]:
 
 
 def _read(folder: Path | str, read: Callable[[Any, Path], Any]) -> Any:
-    import orbax.checkpoint as ocp
-
     folder = Path(folder).absolute()
     if not folder.is_dir():
         raise CheckpointError(f"parameters cannot be read: {folder} is not a folder")
     try:
-        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with _quiet_orbax(), _checkpointer() as checkpointer:
             return read(checkpointer, folder)
     except Exception as err:  # As above.
         raise CheckpointError(f"parameters in {folder} cannot be read: {one_line(err)}") from err

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import click
 import redis
@@ -21,6 +22,8 @@ from flan_shared.telemetry import event
 from flan_shared.tokenizer import Tokenizer
 from flan_trainer.cursor import Cursor
 from flan_trainer.engines import SavedCursor, latest_cursor
+from flan_trainer.follower import Follower
+from flan_trainer.hosts import Hosts, Unpublished, open_hosts
 from flan_trainer.link import Link, LinkLostError
 from flan_trainer.lock import lock_folder
 from flan_trainer.status import SERVICE, Status, TrainerServicer
@@ -47,7 +50,7 @@ _PATIENCE_S = 15.0
     envvar="FLAN_CHECKPOINTS",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the checkpoints; a run that is found there is continued.",
+    help="Folder of the checkpoints, the same one on all hosts; a run that is found there is continued.",
 )
 @click.option(
     "--start",
@@ -61,7 +64,21 @@ _PATIENCE_S = 15.0
     help="Folder for TensorBoard's event files. Absent: tensorboard/ in the folder of the checkpoints.",
 )
 @click.option(
-    "--threads", type=int, envvar="FLAN_THREADS", help="CPU threads; a continued run keeps its own."
+    "--threads",
+    type=int,
+    envvar="FLAN_THREADS",
+    help="CPU threads, on all hosts those of host 0; a continued run keeps its own.",
+)
+@click.option(
+    "--hosts", type=int, envvar="FLAN_HOSTS", default=1, show_default=True, help="Hosts that train together."
+)
+@click.option(
+    "--host", type=int, envvar="FLAN_HOST", default=0, show_default=True, help="Which one this is, from 0."
+)
+@click.option(
+    "--coordinator",
+    envvar="FLAN_COORDINATOR",
+    help="HOST:PORT at which host 0 waits for the others; free there.",
 )
 @listen_options
 @one_line_faults("flan_trainer")
@@ -74,16 +91,20 @@ def main(
     start: str | None,
     tensorboard: Path | None,
     threads: int | None,
+    hosts: int,
+    host: int,
+    coordinator: str | None,
     listen: str,
     ready_file: str | None,
 ) -> None:
     stop = stop_event()
+    group = open_hosts(hosts, host, coordinator, stop)
     tokenizer = Tokenizer.load(tokenizer_file)
     spec = load_spec(spec_file).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
     places = _Places(evaluator, checkpoints, start, tensorboard or checkpoints / "tensorboard")
     client = connect(redis_url)
     check_server(client, redis_url, patience_s=_PATIENCE_S)
-    status = Status(client, spec.run_id, spec.train.steps)
+    status = Status(None if group.index else client, spec)
     server = Server(listen)
     server.add(
         trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server, TrainerServicer(status), SERVICE
@@ -92,17 +113,14 @@ def main(
     server.set_serving(True)
     write_ready_file(ready_file, address)
     try:
-        # The order matters: the claim makes an older trainer of this run stop and give up the lock; only then
-        # is its last checkpoint read.
-        link = _claim(client, spec, redis_url)
-        lock_folder(checkpoints, waiting=lambda: _keep(link))
-        saved = latest_cursor(checkpoints)
-        cursor = _cursor(saved, spec, checkpoints)
-        if saved is None and spec.start.source == "checkpoint" and start is None:
-            raise CheckpointError("start.source of the spec is checkpoint; say which one with --start PATH")
-        count = saved.cursor["threads"] if saved else threads or available_threads()
-        fix_threads(count)
-        _train(spec, tokenizer, link, status, places, saved, cursor, count, stop)
+        with group:
+            begin = _begin if group.index == 0 else _follow
+            link, beginning = begin(client, spec, redis_url, checkpoints, threads, group)
+            if beginning.step is None and spec.start.source == "checkpoint" and start is None:
+                raise CheckpointError(
+                    "start.source of the spec is checkpoint; say which one with --start PATH"
+                )
+            _train(spec, tokenizer, link, status, places, beginning, stop, group)
     finally:
         server.stop(grace_s=1.0)
 
@@ -117,11 +135,56 @@ class _Places:
     tensorboard: Path
 
 
-def _claim(client: redis.Redis, spec: RunSpec, url: str) -> Link:
+@dataclass(frozen=True)
+class _Beginning:
+    """Where a trainer begins, the same on all its hosts."""
+
+    start: int
+    """Of its link."""
+    threads: int
+    step: int | None
+    """Of the checkpoint that it goes on from."""
+    cursor: dict[str, Any]
+
+
+def _begin(
+    client: redis.Redis, spec: RunSpec, url: str, checkpoints: Path, threads: int | None, group: Hosts
+) -> tuple[Link, _Beginning]:
+    """The way of host 0, and of the only one."""
+    # The order matters: the claim makes an older trainer of this run stop and give up the lock; only then is its
+    # last checkpoint read.
+    link = _claim(client, spec, url, group.count)
+    lock_folder(checkpoints, waiting=lambda: _keep(link))
+    saved = latest_cursor(checkpoints)
+    cursor = _cursor(saved, spec, checkpoints)
+    count = saved.cursor["threads"] if saved else threads or available_threads()
+    beginning = _Beginning(link.attempt.start, count, saved.step if saved else None, cursor.to_json())
+    told = group.meet(spec.digest, asdict(beginning), waiting=lambda: _keep(link))
+    fix_threads(count)
+    group.join(told)
+    return link, beginning
+
+
+def _follow(
+    client: redis.Redis, spec: RunSpec, url: str, checkpoints: Path, threads: int | None, group: Hosts
+) -> tuple[Follower, _Beginning]:
+    """The way of all others, which do as host 0 tells."""
+    told = group.meet(spec.digest)
+    beginning = _Beginning(**{field.name: told[field.name] for field in fields(_Beginning)})
+    link = Follower(client, spec, start=beginning.start, shard=group.index)
+    # Else its feed finds the attempt, once Redis answers.
+    with contextlib.suppress(*connection_faults, *memory_faults):
+        link.claim("start")
+    fix_threads(beginning.threads)
+    group.join(told)
+    return link, beginning
+
+
+def _claim(client: redis.Redis, spec: RunSpec, url: str, num_shards: int) -> Link:
     end = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            link = Link(client, spec)
+            link = Link(client, spec, num_shards=num_shards)
             link.claim("start")
             return link
         except (*connection_faults, *memory_faults) as err:
@@ -154,13 +217,12 @@ def _cursor(saved: SavedCursor | None, spec: RunSpec, checkpoints: Path) -> Curs
 def _train(
     spec: RunSpec,
     tokenizer: Tokenizer,
-    link: Link,
+    link: Link | Follower,
     status: Status,
     places: _Places,
-    saved: SavedCursor | None,
-    cursor: Cursor,
-    threads: int,
+    beginning: _Beginning,
     stop: threading.Event,
+    hosts: Hosts,
 ) -> None:
     # Imported here, because these load jax, and the number of its threads was fixed only now.
     from flan_trainer.board import Board
@@ -168,30 +230,46 @@ def _train(
     from flan_trainer.engines import open_engine
     from flan_trainer.feed import Feed
     from flan_trainer.loop import Loop, write_result
+    from flan_trainer.measures import Measures, peak_flops
+    from flan_trainer.plan.predict import Workload
     from flan_trainer.publish import Publisher
 
-    checkpoints = places.checkpoints
+    checkpoints, cursor = places.checkpoints, Cursor.from_json(beginning.cursor)
+    is_first = hosts.index == 0
     engine = open_engine(spec)
-    if saved is None:
+    if peak := peak_flops(spec):
+        status.measures = Measures(spec, step_flops=Workload(spec).model_flops, peak_flops=peak)
+    if beginning.step is None:
         from_checkpoint = spec.start.source == "checkpoint"
         engine.initialise(load_start(str(places.start), spec) if from_checkpoint else None)
     else:
-        engine.restore(checkpoints, saved.step)
+        engine.restore(checkpoints, beginning.step)
     feed = Feed(
         link,
         spec_digest=spec.digest,
         source_digest=cursor.source_digest,
         window=cursor.window,
         batch=cursor.batch,
+        shard=hosts.index,
         stop=stop,
     )
-    publisher = Publisher(
-        places.evaluator, checkpoints / "outbox", spec, tokenizer.model, confirmed=status.published
-    )
+    publisher = Unpublished()
+    if is_first:
+        publisher = Publisher(
+            places.evaluator, checkpoints / "outbox", spec, tokenizer.model, confirmed=status.published
+        )
     try:
-        with Board(places.tensorboard) as board:
-            status.board = board
-            loop = Loop(spec, engine, publisher, status, folder=checkpoints, cursor=cursor, threads=threads)
+        with Board(places.tensorboard) if is_first else contextlib.nullcontext() as status.board:
+            loop = Loop(
+                spec,
+                engine,
+                publisher,
+                status,
+                folder=checkpoints,
+                cursor=cursor,
+                threads=beginning.threads,
+                hosts=hosts,
+            )
             outcome = loop.run(feed, stopping=stop.is_set)
     except SupersededError:
         # The newer trainer removes this one's keys.
@@ -202,11 +280,11 @@ def _train(
     finally:
         publisher.close()
     _tidy(link)
-    if outcome is not None:
+    if outcome is not None and is_first:
         write_result(checkpoints / "result.json", spec, outcome)
 
 
-def _tidy(link: Link) -> None:
+def _tidy(link: Link | Follower) -> None:
     """Removes this attempt's keys; a Redis that is away may come back with them, so it is given a while."""
     for _ in range(_TIDY_TRIES):
         try:

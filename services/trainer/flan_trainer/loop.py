@@ -29,9 +29,11 @@ from flan_trainer.engines.base import Placed
 from flan_trainer.engines.memory import memory_faults
 from flan_trainer.expand import count_examples, features_of
 from flan_trainer.feed import Feed
+from flan_trainer.hosts import Alone, Hosts
 from flan_trainer.link import LinkLostError
 from flan_trainer.prefetch import Prefetch
 from flan_trainer.publish import Publisher
+from flan_trainer.share import Share
 from flan_trainer.status import Status
 from flan_trainer.watch import Watch
 
@@ -79,6 +81,7 @@ class Loop:
         folder: Path,
         cursor: Cursor,
         threads: int,
+        hosts: Hosts | None = None,
     ) -> None:
         """Args:
         spec: of the run.
@@ -88,6 +91,7 @@ class Loop:
         folder: of the checkpoints.
         cursor: where to go on.
         threads: CPU threads, kept in every checkpoint.
+        hosts: that train this run together; None: this one alone.
         """
         self._spec = spec
         self._engine = engine
@@ -96,6 +100,7 @@ class Loop:
         self._folder = folder
         self._cursor = cursor
         self._threads = threads
+        self._hosts = hosts or Alone()
         self._began = time.monotonic() - cursor.seconds
         self._digest = ""
         self._saved: Cursor | None = None
@@ -124,7 +129,7 @@ class Loop:
             self._status.saved(step, self._digest)
             self._saved = self._cursor
         self._status.phase(pb.TRAINER_PHASE_TRAINING)
-        with Watch(self._status, feed):
+        with Watch(self._status, feed, self._hosts):
             prefetch = Prefetch(feed, self._ready)
             try:
                 self._steps(prefetch, feed, stopping)
@@ -134,6 +139,8 @@ class Loop:
                 if self._saving is not None:
                     # After a fault: what is being written becomes whole, and the next start goes on from it.
                     self._saving.digest.exception()
+            # What is left to do needs no other host.
+            self._hosts.leave()
             if self._engine.step < self._spec.train.steps:
                 return None
             self._status.phase(pb.TRAINER_PHASE_PUBLISHING)
@@ -145,11 +152,18 @@ class Loop:
     def _steps(self, prefetch: Prefetch, feed: Feed, stopping: Callable[[], bool]) -> None:
         last, every = self._spec.train.steps, self._spec.checkpoint.every_steps
         batches, empty = iter(prefetch), 0
-        while self._engine.step < last and not stopping():
-            item = next(batches, None)
-            if item is None:
+        while self._engine.step < last:
+            item = None if stopping() else next(batches, None)
+            # From here on all hosts do the same: they have the same batch, or all stop here.
+            whole = self._hosts.agree(item and item[1])
+            if item is None or whole is None:
                 break
-            batch, trained, placed = item
+            batch, share, placed = item
+            if whole is not share:
+                # Counted are the draws of all hosts.
+                batch = replace(
+                    batch, drawn=whole.drawn, dropped=whole.dropped, quarantined=whole.quarantined
+                )
             self._publisher.check()
             self._account_saved(wait=False)
             if placed is None:
@@ -167,8 +181,8 @@ class Loop:
             self._settle(prefetch.wait_s)
             # The step before is done by now, and with it every host's.
             feed.applied(self._cursor.window)
-            self._cursor = self._cursor.after(batch, trained=trained)
-            self._pending = (metrics, self._engine.step, len(batch.tokens))
+            self._cursor = self._cursor.after(batch, trained=whole.trained)
+            self._pending = (metrics, self._engine.step, whole.num_tokens)
             if self._engine.step % every == 0 or self._engine.step == last:
                 self._settle(prefetch.wait_s)
                 self._save(verify=lambda: self._verify(feed))
@@ -178,12 +192,15 @@ class Loop:
             self._save(verify=lambda: self._verify(feed))
         self._account_saved(wait=True)
 
-    def _ready(self, batch: PackedBatch) -> tuple[PackedBatch, int, Placed | None]:
-        """The batch, its examples as counted from segment ids, and its features on the device, if it has any."""
-        if not batch.num_examples:
-            return batch, 0, None
+    def _ready(self, batch: PackedBatch) -> tuple[PackedBatch, Share, Placed | None]:
+        """The batch, what is counted of it, and its features on the device; these are there on all hosts or on none."""
+        if not batch.num_rows:
+            return batch, Share.of(batch, trained=0), None
         features = features_of(batch, self._spec)
-        return batch, count_examples(features), self._engine.place(features)
+        if self._hosts.count > 1:
+            # The engine fills up this host's part of the rows.
+            features = {name: array[: len(batch.row_examples)] for name, array in features.items()}
+        return batch, Share.of(batch, trained=count_examples(features)), self._engine.place(features)
 
     def _settle(self, wait_s: float) -> None:
         """Takes in the loss of the step before, which is done by now."""
@@ -200,7 +217,7 @@ class Loop:
                 f"the run stops and its last checkpoint in {self._folder} is kept: lower optimizer.learning_rate"
             )
         self._cursor = self._cursor.with_loss(loss)
-        self._status.stepped(step, loss, self._cursor, num_tokens=num_tokens, wait_s=wait_s)
+        self._status.stepped(step, loss, self._cursor, metrics, num_tokens=num_tokens, wait_s=wait_s)
 
     def _verify(self, feed: Feed) -> None:
         """Makes sure before a save that no newer trainer owns the folder; other losses only cost a new link."""
@@ -244,7 +261,8 @@ class Loop:
             return
         self._saving = None
         self._digest = saving.digest.result()
-        event(_log, "checkpoint saved", run=self._spec.run_id, step=saving.step, window=saving.window)
+        if self._hosts.index == 0:
+            event(_log, "checkpoint saved", run=self._spec.run_id, step=saving.step, window=saving.window)
         self._status.saved(saving.step, self._digest)
 
 

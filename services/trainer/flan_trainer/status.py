@@ -32,7 +32,11 @@ _PERIOD_S = 1.0
 class Status:
     """Shared by the loop, which writes it, and the servicer, which reads it."""
 
-    def __init__(self, client: redis.Redis, run: RunSpec) -> None:
+    def __init__(self, client: redis.Redis | None, run: RunSpec) -> None:
+        """Args:
+        client: of the line; None: another host tells onlookers.
+        run: the spec.
+        """
         num_steps, run_id = run.train.steps, run.run_id
         self._client = client
         self._metrics = RunKeys(run_id).metrics
@@ -152,6 +156,8 @@ class Status:
             return response
 
     def _tell(self, **fields: object) -> None:
+        if self._client is None:
+            return
         # For onlookers: what is lost here is not counted by anyone.
         with contextlib.suppress(redis.RedisError):
             self._client.xadd(self._metrics, fields, maxlen=METRICS_LENGTH, approximate=True, nomkstream=True)

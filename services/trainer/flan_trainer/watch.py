@@ -9,6 +9,7 @@ from typing import Self
 from flan.v1 import trainer_service_pb2 as pb
 from flan_shared.telemetry import event
 from flan_trainer.feed import Feed
+from flan_trainer.hosts import Alone, Hosts
 from flan_trainer.link import Backlog
 from flan_trainer.status import Status
 
@@ -23,14 +24,18 @@ _LOG_PERIOD_S = 10.0
 class Watch:
     """Use as a context around the training loop."""
 
-    def __init__(self, status: Status, feed: Feed, *, stalled_s: float = _STALLED_S) -> None:
+    def __init__(
+        self, status: Status, feed: Feed, hosts: Hosts | None = None, *, stalled_s: float = _STALLED_S
+    ) -> None:
         """Args:
         status: knows when the run moved on last; is told.
         feed: knows what it waits for.
+        hosts: know whom this one waits for; None: there is only one.
         stalled_s: a run that moved within so many seconds waits for nothing.
         """
         self._status = status
         self._feed = feed
+        self._hosts = hosts or Alone()
         self._stalled_s = stalled_s
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -68,6 +73,9 @@ class Watch:
             )
         if state.phase != pb.TRAINER_PHASE_TRAINING:
             return "", backlog
+        missing, missing_s = self._hosts.waits()
+        if missing:
+            return f"{missing} of the trainer: its part of the batch for {missing_s:.0f} s", backlog
         match wait:
             case "datagen":
                 return f"datagen: {_tickets(backlog, self._feed.window, same_s)}", backlog
