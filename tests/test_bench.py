@@ -53,6 +53,16 @@ def test_line_has_a_number_for_every_claim(data_folder, spec_file):
     assert result["trainer_wait_share"] is None
 
 
+def test_trainer_has_a_number_for_every_claim(spec_file, data_folder):
+    result = printed(
+        sys.executable, "-m", "bench.trainer", "--data", data_folder, "--spec", spec_file, "--model", "t5-1.1-tiny",
+        "--layers", "1", "--rounds", "1", "--steps", "1", "--t5x-python", "none", "--torch-python", "none", "--json",
+    )  # fmt: skip
+    assert result["service_overhead"] > 0
+    assert [result[name] for name in ("vs_t5x", "vs_torch", "vs_padded_torch")] == [None] * 3
+    assert result["models"]["t5-1.1-tiny"]["step_ms"]["native"] > 0
+
+
 @pytest.mark.skipif(not (PEERS / "ready").is_file(), reason="needs `make setup EXTRAS=peers`")
 def test_seqio_packs_the_examples_of_the_run(data_folder, tokenizer, tmp_path):
     spec = pinned(tokenizer)

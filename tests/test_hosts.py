@@ -29,6 +29,7 @@ pytest_plugins = ["recovery"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 _STEPS = {
+    "name": "hosts",
     "train.steps": "24",
     "checkpoint.every_steps": "6",
     "checkpoint.keep": "9",
@@ -39,8 +40,16 @@ _STEPS = {
 
 
 @pytest.fixture(scope="session")
-def spec(tokenizer):
+def hosts_spec(tokenizer):
+    """Not `spec`: the fixtures of `recovery` would take it over for all that follow."""
     return pinned(tokenizer, _STEPS)
+
+
+@pytest.fixture
+def run(start_run, redis_server, hosts_spec):
+    run = start_run(redis_server.url, spec=hosts_spec)
+    yield run
+    run.stop()
 
 
 def hosts(run: Run, *, faults=(None, None)) -> list[Process]:
@@ -64,11 +73,11 @@ def last_line(process: Process) -> str:
 
 
 @pytest.fixture(scope="session")
-def two(tmp_path_factory, start_run, spec):
+def two(tmp_path_factory, start_run, hosts_spec):
     """The run of two hosts that nothing happens to, and its result."""
     server = RedisServer(tmp_path_factory.mktemp("r"))
     server.start()
-    run = start_run(server.url, spec=spec)
+    run = start_run(server.url, spec=hosts_spec)
     run.replica()
     try:
         yield run, ends_well(run, *hosts(run))
@@ -77,11 +86,11 @@ def two(tmp_path_factory, start_run, spec):
         server.stop()
 
 
-def test_draws_are_counted_over_all_hosts_to_the_end(two, spec, rows, tokenizer, evaluator):
+def test_draws_are_counted_over_all_hosts_to_the_end(two, hosts_spec, rows, tokenizer, evaluator):
     result = two[1]
     counts = result["accounting"]
     assert counts["drawn"] == counts["trained"] + counts["dropped"] + counts["quarantined"]
-    maker = window_maker(spec, rows, tokenizer)
+    maker = window_maker(hosts_spec, rows, tokenizer)
     batches, steps = [], 0
     for window in range(result["windows"]):
         for pair in zip(*maker.make(window, 2).shards, strict=True):
@@ -93,14 +102,14 @@ def test_draws_are_counted_over_all_hosts_to_the_end(two, spec, rows, tokenizer,
     for name in ("drawn", "dropped", "quarantined"):
         assert counts[name] == sum(getattr(shard, name) for pair in batches for shard in pair), name
     assert counts["quarantined"] > 0
-    published = {checkpoint.step for checkpoint in evaluator[1].checkpoints(spec.run_id)}
+    published = {checkpoint.step for checkpoint in evaluator[1].checkpoints(hosts_spec.run_id)}
     assert published == {0, 6, 12, 18, 24}
 
 
-def test_two_hosts_train_as_one_does(two, start_run, redis_server, spec):
+def test_two_hosts_train_as_one_does(two, start_run, redis_server, hosts_spec):
     run = two[0]
     # One process, whose checkpoints are of its own; the same spec, so the evaluator would refuse other bits.
-    alone = start_run(redis_server.url, spec=spec)
+    alone = start_run(redis_server.url, spec=hosts_spec)
     alone.replica()
     trainer = alone.trainer(evaluator=f"127.0.0.1:{free_port()}")
     alone.wait_for_checkpoint(24)
@@ -257,9 +266,9 @@ def test_one_that_is_told_to_stop_stops_the_one_that_still_waits_for_its_batch(p
     assert pair.hosts[1 - first].agree(share(1)) is None
 
 
-def test_one_that_waits_says_for_whom(pair, redis_server, spec):
-    _, feed = open_feed(redis_server.url, spec)
-    status = Status(None, spec)
+def test_one_that_waits_says_for_whom(pair, redis_server, hosts_spec):
+    _, feed = open_feed(redis_server.url, hosts_spec)
+    status = Status(None, hosts_spec)
     status.phase(pb.TRAINER_PHASE_TRAINING)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(pair.hosts[0].agree, share(1))

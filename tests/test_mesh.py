@@ -36,7 +36,7 @@ def test_parameters_lie_by_the_names_of_their_axes_and_slots_with_them(scan_laye
     assert found[f"{layer}/mlp/wi_0/kernel"] == PartitionSpec(*layers, None, "model")
     assert found[f"{layer}/mlp/wo/kernel"] == PartitionSpec(*layers, "model", None)
     assert found[f"{layer}/self_attention/query/kernel"] == PartitionSpec(*layers, None, "model")
-    factored = state.opt_state[0]
+    factored = state.opt_state
     # The embedding is factored here; the biases are too narrow, so that their slot has their shape.
     assert specs_of(factored.v)["decoder/relpos_bias/rel_embedding"] == PartitionSpec("model", None)
     assert not any(specs_of(factored.v_row)[f"{layer}/mlp/wo/kernel"])

@@ -4,7 +4,7 @@ import pytest
 
 from flan.v1 import example_pb2
 from flan_evaluator.errors import EvaluationError
-from flan_evaluator.metrics import Answer, measure
+from flan_evaluator.metrics import NAMES, Answer, measure
 
 CLASSIFICATION = example_pb2.ANSWER_KIND_CLASSIFICATION
 MULTIPLE_CHOICE = example_pb2.ANSWER_KIND_MULTIPLE_CHOICE
@@ -54,13 +54,65 @@ def test_unscored_is_not_wrong():
     assert (score.value, score.n, score.num_unscored) == (100.0, 1, 2)
 
 
-@pytest.mark.parametrize(
-    "name", ["accuracy", "f1", "exact_match", "rouge", "bleu", "pearson", "spearman", "edit_distance"]
-)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", [CLASSIFICATION, FREE_TEXT])
 def test_nothing_to_score_has_n_zero(name, kind):
     for score in scores([name], kind, [written(None, "red")]).values():
         assert (score.value, score.n, score.num_unscored) == (0.0, 0, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_blank_reference_accepts_nothing(name):
+    for score in scores([name], FREE_TEXT, [written("red", " "), written("", "", "\n")]).values():
+        assert (score.value, score.n, score.num_unscored) == (0.0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(NAMES) - {"bleu", "coqa", "matthews", "multirc", "pearson", "spearman"})
+)
+def test_each_example_has_its_own_score_and_their_mean_is_the_value(name):
+    answers = [
+        written("a red lamp", "a red lamp"),
+        written(None, "red"),
+        written("door", "red door", "door key"),
+    ]
+
+    for score in scores([name], FREE_TEXT, answers).values():
+        assert score.values[1] is None
+        assert score.value == pytest.approx((score.values[0] + score.values[2]) / 2)
+        assert (score.n, score.num_unscored) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["accuracy", "exact_match", "trivia_qa", "drop", "quac", "rouge", "edit_distance"]
+)
+def test_an_answer_that_is_its_reference_is_best_and_an_empty_one_is_worst(name):
+    for text in ("Zürich", "東京 3", "½ cup", "naïve café – “yes”", "red 🙂 lamp"):
+        right, wrong = (scores([name], FREE_TEXT, [written(said, text)]) for said in (text, ""))
+        kinds = [kind for kind in right if kind not in ("rouge2", "edit_distance")]
+        assert [right[kind].value for kind in kinds] == pytest.approx([100] * len(kinds))
+        assert [wrong[kind].value for kind in kinds] == [0] * len(kinds)
+
+
+def test_bleu_tells_how_it_was_computed():
+    answers = [written("it rains", "it rains"), written("a lamp", "a lamp", "the lamp")]
+
+    signature = scores(["bleu"], FREE_TEXT, answers)["bleu"].signature
+
+    assert signature.startswith("nrefs:var|case:mixed|eff:no|tok:intl|smooth:exp|version:")
+
+
+@pytest.mark.parametrize("name", ["f1", "exact_match", "trivia_qa", "drop"])
+def test_an_empty_answer_is_not_a_reference_of_articles(name):
+    for score in scores(
+        [name], SPAN, [written(" ", "The"), written("the", "The"), written("the", "A")]
+    ).values():
+        assert score.values == (0, 100, 100)
+
+
+def test_two_metrics_of_one_name_are_refused():
+    with pytest.raises(EvaluationError, match="drop, f1 give 'f1' twice"):
+        measure(["drop", "f1"], SPAN, [written("a", "a")])
 
 
 def test_a_silent_model_is_wrong_not_unscored():
@@ -174,8 +226,8 @@ def test_pearson_of_a_constant_answer_has_no_value():
 def test_the_first_metric_is_the_main_one():
     named = measure(["rouge", "bleu"], FREE_TEXT, [written("a lamp", "a lamp")])
 
-    assert [each.metric for each in named] == ["rouge1", "rouge2", "rougeLsum", "bleu"]
-    assert [each.main for each in named] == [True, False, False, False]
+    assert [each.metric for each in named] == ["rouge1", "rouge2", "rougeL", "rougeLsum", "bleu"]
+    assert [each.main for each in named] == [True, False, False, False, False]
 
 
 def test_an_unknown_metric_is_named():

@@ -183,8 +183,10 @@ def t5x_network(config: spec.Model, vocab_size: int):
     names = ["emb_dim", "num_heads", "head_dim", "mlp_dim", "mlp_activations", "dropout_rate"]
     names += ["logits_via_embedding"]
     if config.family == "prefix_lm":
-        from t5x.examples.decoder_only import network
-
+        # Not in T5X's wheel, only in its repository.
+        network = pytest.importorskip(
+            "t5x.examples.decoder_only.network", reason="this T5X holds no examples.decoder_only"
+        )
         names.append("num_layers")
         sizes = {name: getattr(config, name) for name in names}
         return network.DecoderWrapper(network.TransformerConfig(vocab_size=vocab_size, **sizes))
@@ -202,6 +204,7 @@ def test_logits_and_gradients_are_those_of_t5x(family, tied):
     run = parity_spec(family, logits_via_embedding=tied)
     batch = parity_batch(run, 0)
     weights = batch.pop("decoder_loss_weights")
+    batch.pop("decoder_clusters", None)
     ours, theirs = build_model(run.model, run.vocab_size), t5x_network(run.model, run.vocab_size)
     tokens = {name: array for name, array in batch.items() if name.endswith("_tokens")}
     params = theirs.init(jax.random.key(0), **tokens, enable_dropout=False)["params"]

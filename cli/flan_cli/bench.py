@@ -12,9 +12,9 @@ _ROOT = Path(__file__).parents[2]
 """Of the checkout, where the command is installed in place, as `make setup` does."""
 
 
-@click.group("bench", short_help="Measure datagen or the line.")
+@click.group("bench", short_help="Measure datagen, the line or the trainer.")
 def bench_group() -> None:
-    """Measure datagen or the line: ratios of what runs here against bare libraries, in one run."""
+    """Measure datagen, the line or the trainer: ratios of what runs here against other libraries, in one run."""
 
 
 def _command(name: str, help_text: str) -> None:
@@ -34,3 +34,6 @@ _command(
     "datagen", "Making windows against bare SentencePiece: throughput, packing, bytes. --help lists options."
 )
 _command("line", "Moving batches against bare Redis: throughput, the trainer's wait. --help lists options.")
+_command(
+    "trainer", "The trainer's step against T5X, transformers and the bare step: times. --help lists options."
+)

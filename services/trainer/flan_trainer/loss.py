@@ -54,9 +54,7 @@ def token_losses(
       label_smoothing: in [0, 1).
     """
     log_z = jax.nn.logsumexp(logits, axis=-1)
-    # A comparison instead of a gather: its gradient is elementwise, that of a gather a scatter.
-    right = targets[..., None] == jnp.arange(logits.shape[-1])
-    target_logits = jnp.sum(jnp.where(right, logits, 0.0), axis=-1)
+    target_logits = _logits_of(logits, targets)
     log_likelihood = target_logits - log_z
     loss = -log_likelihood
     if label_smoothing:
@@ -69,6 +67,41 @@ def token_losses(
     # Not argmax, which is a pass of its own over all logits: logsumexp has taken this maximum already.
     highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
     return TokenLosses(loss + penalty, penalty, jax.lax.stop_gradient(target_logits) >= highest)
+
+
+@jax.custom_vjp
+def _logits_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """The logit of each target: float32[..., vocab_size] and int32[...] -> float32[...]."""
+
+    def gathered(logits: jax.Array, targets: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+
+    def compared(logits: jax.Array, targets: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.where(_is_target(targets, logits.shape[-1]), logits, 0.0), axis=-1)
+
+    # Where the pieces are spread over devices, a gather would bring them together; on CPU the comparison is a pass
+    # over all logits that takes three times as long as logsumexp.
+    return jax.lax.platform_dependent(logits, targets, cpu=gathered, default=compared)
+
+
+def _is_target(targets: jax.Array, vocab_size: int) -> jax.Array:
+    return targets[..., None] == jnp.arange(vocab_size)
+
+
+def _logits_of_forward(
+    logits: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    # Of the logits the gradient needs only how many there are.
+    return _logits_of(logits, targets), (targets, jnp.zeros((0, logits.shape[-1])))
+
+
+def _logits_of_backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, None]:
+    targets, like = saved
+    # Elementwise, so that it is fused into softmax's; the derived gradient of a gather is a scatter.
+    return jnp.where(_is_target(targets, like.shape[1]), gradient[..., None], 0.0), None
+
+
+_logits_of.defvjp(_logits_of_forward, _logits_of_backward)
 
 
 def batch_loss(

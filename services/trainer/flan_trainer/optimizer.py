@@ -1,4 +1,4 @@
-"""Adafactor (arXiv:1804.04235) as T5X means it (`t5x/adafactor.py`), out of optax's parts, and its schedule.
+"""Adafactor (arXiv:1804.04235) as T5X means it (`t5x/adafactor.py`), and its schedule.
 
 For a gradient g of a parameter p at step t, counted from 0, with decay b = 1 - (t + 1)^-decay_rate:
 
@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax.traverse_util import unflatten_dict
 
@@ -26,6 +27,9 @@ from flan_shared import spec
 from flan_shared.checkpoint import flatten
 
 Params = dict[str, Any]
+
+_EPSILON = 1e-30
+_LEAST_SCALE = 1e-3
 
 
 def make_schedule(run: spec.RunSpec) -> optax.Schedule:
@@ -58,17 +62,85 @@ def make_optimizer(
       run: the spec.
       layer_axes: see `layer_by_layer`; None: no parameter holds several layers.
     """
-    adafactor = optax.adafactor(
-        learning_rate=make_schedule(run),
+    adafactor = _adafactor(
+        make_schedule(run),
         min_dim_size_to_factor=run.optimizer.min_dim_size_to_factor,
         decay_rate=run.optimizer.decay_rate,
         clipping_threshold=run.optimizer.clipping_threshold,
         multiply_by_parameter_scale=run.prompt is None,
-        momentum=None,
-        weight_decay_rate=None,
-        eps=1e-30,
     )
     return layer_by_layer(adafactor, layer_axes) if layer_axes else adafactor
+
+
+def _adafactor(
+    learning_rate: optax.Schedule,
+    *,
+    min_dim_size_to_factor: int,
+    decay_rate: float,
+    clipping_threshold: float,
+    multiply_by_parameter_scale: bool,
+) -> optax.GradientTransformation:
+    """See the module; parameters are vectors and matrices."""
+    init = optax.scale_by_factored_rms(
+        min_dim_size_to_factor=min_dim_size_to_factor, decay_rate=decay_rate, epsilon=_EPSILON
+    ).init
+
+    def update(
+        gradients: Params, state: optax.FactoredState, params: Params
+    ) -> tuple[Params, optax.FactoredState]:
+        decay = 1 - (state.count + 1).astype(jnp.float32) ** -decay_rate
+        rate = learning_rate(state.count)
+
+        def averaged(slot: jax.Array, new: jax.Array) -> jax.Array:
+            return decay * slot + (1 - decay) * new
+
+        def step(
+            gradient: jax.Array, rows: jax.Array, columns: jax.Array, squares: jax.Array, param: jax.Array
+        ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+            if squares.shape == gradient.shape:
+                squares = averaged(squares, jnp.square(gradient) + _EPSILON)
+                scaled = gradient * jax.lax.rsqrt(squares)
+            else:
+                # As in optax, rows are the means over the longer axis.
+                short, long = np.argsort(gradient.shape)
+                rows = averaged(rows, _mean_square(gradient, long) + _EPSILON)
+                columns = averaged(columns, _mean_square(gradient, short) + _EPSILON)
+                row_factors = jax.lax.rsqrt(rows / jnp.mean(rows))
+                scaled = gradient * jnp.expand_dims(row_factors, long)
+                scaled *= jnp.expand_dims(jax.lax.rsqrt(columns), short)
+            size = rate / jnp.maximum(1.0, _rms(scaled) / clipping_threshold)
+            if multiply_by_parameter_scale:
+                size *= jnp.maximum(_rms(param), _LEAST_SCALE)
+            return -size * scaled, rows, columns, squares
+
+        stepped = jax.tree.map(step, gradients, state.v_row, state.v_col, state.v, params)
+        updates, rows, columns, squares = jax.tree.transpose(
+            jax.tree.structure(gradients), jax.tree.structure((0,) * 4), stepped
+        )
+        return updates, optax.FactoredState(state.count + 1, rows, columns, squares)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _rms(x: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.mean(jnp.square(x)))
+
+
+def _mean_square(matrix: jax.Array, axis: int) -> jax.Array:
+    """The means of the squares over one axis of a matrix."""
+
+    def reduced(matrix: jax.Array) -> jax.Array:
+        return jnp.mean(jnp.square(matrix), axis=axis)
+
+    def multiplied(matrix: jax.Array) -> jax.Array:
+        shares = jnp.full((1, matrix.shape[0]), 1 / matrix.shape[0], matrix.dtype)
+        return jnp.dot(shares, jnp.square(matrix), precision=jax.lax.Precision.HIGHEST)[0]
+
+    if axis == 0 and matrix.shape[1] > matrix.shape[0]:
+        # XLA's CPU reduction over the first axis of a wide matrix takes 8 times as long as a product; elsewhere the
+        # product would need memory for the squares.
+        return jax.lax.platform_dependent(matrix, cpu=multiplied, default=reduced)
+    return reduced(matrix)
 
 
 def layer_by_layer(

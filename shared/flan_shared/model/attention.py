@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from flan_shared.model.product import contract_first
+
 # Large enough that no logit outweighs it, and finite, so that a row of padding, where all keys are masked,
 # gives no NaN.
 _MASKED = -1e10
@@ -77,7 +79,7 @@ def _forward(
 def _backward(saved: tuple[Any, ...], d_out: jax.Array) -> tuple[jax.Array | None, ...]:
     query, key, value, bias_rows, keep, probabilities, out = saved
     kept = probabilities if keep is None else probabilities * keep
-    d_value = jnp.einsum("bhqk,bhqd->bhkd", kept, d_out)
+    d_value = contract_first(kept, d_out)
     d_kept = jnp.einsum("bhqd,bhkd->bhqk", d_out, value, preferred_element_type=jnp.float32)
     if keep is not None:
         d_kept = d_kept * keep
@@ -88,7 +90,7 @@ def _backward(saved: tuple[Any, ...], d_out: jax.Array) -> tuple[jax.Array | Non
         d_bias = _sum_batch(d_logits) if len(bias_rows) == 1 else d_logits
     d_logits = d_logits.astype(query.dtype)
     d_query = jnp.einsum("bhqk,bhkd->bhqd", d_logits, key)
-    d_key = jnp.einsum("bhqk,bhqd->bhkd", d_logits, query)
+    d_key = contract_first(d_logits, query)
     return d_query, d_key, d_value, d_bias, None, None
 
 

@@ -18,6 +18,7 @@ from flax.linen.partitioning import param_with_axes, with_sharding_constraint
 from jax import lax
 
 from flan_shared.model.attention import attend
+from flan_shared.model.product import product
 from flan_shared.spec.model import Network
 
 Dtype = Any
@@ -154,7 +155,7 @@ class Dense(nn.Module):
         # As a product of matrices: for the gradient of a product of three axes XLA on CPU transposes the
         # activations, which takes three times as long.
         rows = x.astype(self.dtype).reshape(-1, x.shape[-1])
-        return jnp.dot(rows, kernel.astype(self.dtype)).reshape(*x.shape[:-1], self.features)
+        return product(rows, kernel.astype(self.dtype)).reshape(*x.shape[:-1], self.features)
 
 
 class LayerNorm(nn.Module):

@@ -1,5 +1,6 @@
 """What metrics read and what they give."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,35 +12,68 @@ class Answer:
     """One example's outcome."""
 
     prediction: str | None
-    """What the model answered; None where it gave nothing that could be judged."""
+    """What the model answered; None where it gave nothing that could be judged. An empty text is an answer."""
     references: tuple[str, ...]
-    """All accepted answers."""
+    """All accepted answers, repeated where several people gave the same. Blank ones count as absent."""
     options: tuple[str, ...] = ()
     """What could be chosen, in the dataset's own order; empty for free text."""
+    group: str | None = None
+    """What the example shares with others that are right or wrong together (MultiRC: the question); else None."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric over a dataset. With n = 0 there is no value, and `value` is 0."""
+    """One metric over a dataset. With n = 0 there is no value, and `value` is 0.
+
+    What could not be scored is not wrong: it is in `num_unscored`, and neither in `value` nor in `n`.
+    """
 
     value: float
-    """0 to 100 (Pearson: -100 to 100)."""
+    """0 to 100 (correlations: -100 to 100; edit distance: words)."""
     n: int
-    """Examples scored."""
+    """What the value is a mean of: examples (MultiRC's exact match: questions; CoQA: turns)."""
     num_unscored: int
-    """Examples left out."""
+    """How many of the same were left out."""
     chance: float | None = None
     """Score of a uniform guess among the options; None without options."""
+    values: tuple[float | None, ...] = ()
+    """Each example's own score in the order of the answers, None where it is unscored: `value` is the mean of the
+    others. Empty where the score is no mean over examples (BLEU, F1 over classes, correlations, MultiRC, CoQA)."""
+    signature: str = ""
+    """How the value came about, in the library's own notation (sacreBLEU); empty elsewhere."""
+
+
+def settled(answers: Sequence[Answer]) -> list[Answer | None]:
+    """The answers without their blank references; None where no prediction or no reference is left."""
+    found: list[Answer | None] = []
+    for answer in answers:
+        references = tuple(reference for reference in answer.references if reference.strip())
+        scorable = answer.prediction is not None and references
+        found.append(dataclasses.replace(answer, references=references) if scorable else None)
+    return found
 
 
 def usable(answers: Sequence[Answer]) -> list[Answer]:
     """Those with a prediction and at least one reference."""
-    return [answer for answer in answers if answer.prediction is not None and answer.references]
+    return [answer for answer in settled(answers) if answer is not None]
 
 
 def nothing(answers: Sequence[Answer]) -> Score:
     """The score where no value exists."""
     return Score(value=0.0, n=0, num_unscored=len(answers))
+
+
+def mean(values: Sequence[float | None], chance: float | None = None) -> Score:
+    """The mean of what is not None.
+
+    Args:
+      values: one an example, in the unit of the score.
+      chance: in the same unit.
+    """
+    scored = [value for value in values if value is not None]
+    if not scored:
+        return Score(0.0, 0, len(values), values=tuple(values))
+    return Score(float(np.mean(scored)), len(scored), len(values) - len(scored), chance, tuple(values))
 
 
 def mean_over_examples(answers: Sequence[Answer], score: Callable[[str, tuple[str, ...]], float]) -> Score:
@@ -52,13 +86,14 @@ def mean_over_examples(answers: Sequence[Answer], score: Callable[[str, tuple[st
       answers: one an example.
       score: 0 to 1.
     """
-    scored = usable(answers)
-    if not scored:
-        return nothing(answers)
-    value = np.mean([score(answer.prediction, answer.references) for answer in scored])
+    ready = settled(answers)
+    values = [
+        None if answer is None else 100 * score(answer.prediction, answer.references) for answer in ready
+    ]
+    scored = [answer for answer in ready if answer is not None]
     chance = None
-    if all(answer.options for answer in scored):
+    if scored and all(answer.options for answer in scored):
         chance = 100 * float(
             np.mean([np.mean([score(o, answer.references) for o in answer.options]) for answer in scored])
         )
-    return Score(100 * float(value), len(scored), len(answers) - len(scored), chance)
+    return mean(values, chance)

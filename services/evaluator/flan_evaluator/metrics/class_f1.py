@@ -2,7 +2,8 @@
 
 With two classes the second is the positive one (label 1 of MRPC, QQP and MultiRC, as in GLUE, SuperGLUE and
 scikit-learn's default); MultiRC's F1a is this over all answers. With more (CB) every class counts alike, and
-a class that is neither asked for nor answered is left out of the mean.
+a class that is neither asked for nor answered is left out of the mean. An answer that is no class (generated)
+misses its own class and is no false alarm for another; T5 takes it for the wrong class of the two.
 """
 
 from collections.abc import Sequence

@@ -23,12 +23,13 @@ def spearman(answers: Sequence[Answer]) -> Score:
 def _correlation(answers: Sequence[Answer], method: Callable[..., Any]) -> Score:
     """An answer that is not a number is unscored; the reference code reads it as -1, which makes a silent model
     look inversely correlated. Where either side is constant no correlation exists: n is 0."""
-    pairs = [(_number(answer.prediction), _number(answer.references[0])) for answer in usable(answers)]
+    scored = usable(answers)
+    pairs = [(_number(answer.prediction), _number(answer.references[0])) for answer in scored]
     numbers = np.array([pair for pair in pairs if None not in pair], dtype=np.float64).reshape(-1, 2)
     if len(numbers) < 2 or (numbers == numbers[0]).all(axis=0).any():
         return nothing(answers)
     value = method(numbers[:, 0], numbers[:, 1]).statistic
-    chance = 0.0 if all(answer.options for answer in answers) else None
+    chance = 0.0 if all(answer.options for answer in scored) else None
     return Score(100 * float(value), len(numbers), len(answers) - len(numbers), chance)
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from nltk.metrics.distance import edit_distance as levenshtein
 
-from flan_evaluator.metrics.answer import Answer, Score, mean_over_examples, nothing, usable
+from flan_evaluator.metrics.answer import Answer, Score, mean, settled
 
 
 def edit_distance(answers: Sequence[Answer]) -> dict[str, Score]:
@@ -15,20 +14,20 @@ def edit_distance(answers: Sequence[Answer]) -> dict[str, Score]:
     in it, as in all main metrics. `edit_distance` is the mean number of words that differ, where less is better.
     Case counts: lower-casing, as the reference code does, would not see what restoring case is about.
     """
-    scored = usable(answers)
-    similarity = mean_over_examples(
-        answers,
-        lambda prediction, references: max(
-            1 - _distance(prediction, reference) / max(len(prediction.split()), len(reference.split()), 1)
-            for reference in references
-        ),
-    )
-    if not scored:
-        return {"edit_similarity": similarity, "edit_distance": nothing(answers)}
-    distances = [min(_distance(a.prediction, reference) for reference in a.references) for a in scored]
-    distance = Score(float(np.mean(distances)), len(scored), len(answers) - len(scored))
-    return {"edit_similarity": similarity, "edit_distance": distance}
+    similarities: list[float | None] = []
+    distances: list[float | None] = []
+    for answer in settled(answers):
+        if answer is None:
+            similarities.append(None)
+            distances.append(None)
+            continue
+        words = answer.prediction.split()
+        found = [_distance(words, reference.split()) for reference in answer.references]
+        similarities.append(100 * max(1 - distance / longer for distance, longer in found))
+        distances.append(float(min(distance for distance, _ in found)))
+    return {"edit_similarity": mean(similarities), "edit_distance": mean(distances)}
 
 
-def _distance(prediction: str, reference: str) -> int:
-    return levenshtein(prediction.split(), reference.split())
+def _distance(prediction: list[str], reference: list[str]) -> tuple[int, int]:
+    """The distance, and the words of the longer text."""
+    return levenshtein(prediction, reference), max(len(prediction), len(reference), 1)
