@@ -74,7 +74,8 @@ def _logits_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """The logit of each target: float32[..., vocab_size] and int32[...] -> float32[...]."""
 
     def gathered(logits: jax.Array, targets: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        # An id of a prompt stands, without weight, among the targets of a prefix LM, and has no logit.
+        return jnp.take_along_axis(logits, targets[..., None], axis=-1, mode="clip")[..., 0]
 
     def compared(logits: jax.Array, targets: jax.Array) -> jax.Array:
         return jnp.sum(jnp.where(_is_target(targets, logits.shape[-1]), logits, 0.0), axis=-1)
