@@ -39,12 +39,12 @@ if ARGV[3] ~= '' then
   redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
   redis.call('XDEL', KEYS[2], ARGV[3])
 end
-for place = 4, #KEYS do redis.call('XADD', KEYS[place], '0-1', 'opened', '') end
-for place = 4, #ARGV, 2 do redis.call('XADD', KEYS[2], ARGV[place], 'ticket', ARGV[place + 1]) end
+for place = 4, #KEYS do redis.call('XADD', KEYS[place], ARGV[4], 'opened', '') end
+for place = 5, #ARGV, 2 do redis.call('XADD', KEYS[2], ARGV[place], 'ticket', ARGV[place + 1]) end
 return 1
 """
 """KEYS: attempt, tickets, the first shard that was read, the shards to open. ARGV: the attempt expected, the group,
-id of the ticket that was read or nothing, and of every new ticket its id and itself."""
+id of the ticket that was read or nothing, `OPENED`, and of every new ticket its id and itself."""
 
 
 class LinkLostError(Exception):
@@ -229,7 +229,7 @@ class Link(Hold):
         """
 
         keys = [self.keys.attempt, self.keys.tickets(self.attempt), self.window_stream(read or 0, 0)]
-        values = [str(self.attempt), GROUP, "" if read is None else ticket_id(read)]
+        values = [str(self.attempt), GROUP, "" if read is None else ticket_id(read), OPENED]
         for window in windows:
             keys += (self.window_stream(window, shard) for shard in range(self.num_shards))
             ticket = batch_pb2.Ticket(

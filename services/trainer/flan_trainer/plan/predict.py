@@ -50,7 +50,7 @@ class Workload:
 
     Attributes:
       parameters: elements of all parameters.
-      model_flops: six for each position and each weight that it is multiplied with (arXiv:2001.08361, section 2.1):
+      model_flops: six (four where a prompt alone is trained) for each position and each weight that it is multiplied with (arXiv:2001.08361, section 2.1):
         what the step is worth, without what a backward pass makes anew and without attention's products.
     """
 
@@ -67,7 +67,8 @@ class Workload:
         self.parameters = sum(math.prod(shape) for shape in self._params.values())
         logits = run.model.emb_dim * run.vocab_size * self._positions
         self._products = sum(each.layers * each.kernels * each.positions for each in self._stacks) + logits
-        self.model_flops = 6.0 * self._products
+        # Of a prompt alone no gradient of the weights is computed.
+        self.model_flops = (4.0 if run.prompt else 6.0) * self._products
 
     def is_even(self, candidate: Candidate, rows: int | None = None) -> bool:
         """Whether rows (those of a batch where not given), heads and every parameter can be divided as it has it."""
