@@ -50,8 +50,9 @@ class Workload:
 
     Attributes:
       parameters: elements of all parameters.
-      model_flops: six (four where a prompt alone is trained) for each position and each weight that it is multiplied with (arXiv:2001.08361, section 2.1):
-        what the step is worth, without what a backward pass makes anew and without attention's products.
+      model_flops: six for each position and each weight that it is multiplied with, four where a prompt alone is
+        trained (arXiv:2001.08361, section 2.1): what the step is worth, without what a backward pass makes anew and
+        without attention's products.
     """
 
     def __init__(self, run: spec.RunSpec) -> None:
