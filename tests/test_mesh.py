@@ -125,6 +125,27 @@ def test_two_processes_that_give_half_of_the_rows_each_train_as_one():
     assert first[2:] == pytest.approx(alone[2:], rel=1e-4, abs=1e-4)
 
 
+def test_a_copy_of_the_parameters_spread_over_devices_trains_as_a_whole_one():
+    script = """
+        import sys
+        from test_step import family_batch, family_spec
+        from flan_shared.checkpoint import flatten
+        from flan_trainer.engines import open_engine
+        engine = open_engine(family_spec("t5_1_1"), model_parallel=int(sys.argv[1]))
+        engine.initialise()
+        losses = [engine.train_step(family_batch("t5_1_1", seed)).fetch()["loss"] for seed in range(2)]
+        kernel = flatten(engine._made_state.params)["decoder/layers_0/mlp/wi_0/kernel"]
+        print(kernel.addressable_shards[0].data.shape[1] / kernel.shape[1], *losses)
+    """
+    two_devices = "--xla_force_host_platform_device_count=2"
+    started = [start(script, str(spread), XLA_FLAGS=two_devices) for spread in (2, 1)]
+    ends = [process.communicate(timeout=250) for process in started]
+    assert not any(process.returncode for process in started), ends
+    spread, whole = ([float(word) for word in out.splitlines()[-1].split()] for out, _ in ends)
+    assert (spread[0], whole[0]) == (0.5, 1.0)
+    assert spread[1:] == pytest.approx(whole[1:], rel=1e-5)
+
+
 def test_devices_that_cannot_be_divided_are_refused():
     assert make_mesh().shape == {"data": jax.device_count(), "model": 1}
     with pytest.raises(EngineError, match="model_parallel is 3, but there are 4 devices"):

@@ -70,6 +70,14 @@ _PATIENCE_S = 15.0
     help="CPU threads, on all hosts those of host 0; a continued run keeps its own.",
 )
 @click.option(
+    "--model-parallel",
+    type=int,
+    envvar="FLAN_MODEL_PARALLEL",
+    default=1,
+    show_default=True,
+    help="Devices over which each copy of the parameters is spread; the rows of a batch go over the rest.",
+)
+@click.option(
     "--hosts", type=int, envvar="FLAN_HOSTS", default=1, show_default=True, help="Hosts that train together."
 )
 @click.option(
@@ -91,6 +99,7 @@ def main(
     start: str | None,
     tensorboard: Path | None,
     threads: int | None,
+    model_parallel: int,
     hosts: int,
     host: int,
     coordinator: str | None,
@@ -101,7 +110,9 @@ def main(
     group = open_hosts(hosts, host, coordinator, stop)
     tokenizer = Tokenizer.load(tokenizer_file)
     spec = load_spec(spec_file).with_tokenizer(tokenizer.digest, tokenizer.vocab_size)
-    places = _Places(evaluator, checkpoints, start, tensorboard or checkpoints / "tensorboard")
+    places = _Places(
+        evaluator, checkpoints, start, tensorboard or checkpoints / "tensorboard", model_parallel
+    )
     client = connect(redis_url)
     check_server(client, redis_url, patience_s=_PATIENCE_S)
     status = Status(None if group.index else client, spec)
@@ -127,12 +138,13 @@ def main(
 
 @dataclass(frozen=True)
 class _Places:
-    """Where things come from and go."""
+    """Where things come from, lie and go."""
 
     evaluator: str
     checkpoints: Path
     start: str | None
     tensorboard: Path
+    model_parallel: int
 
 
 @dataclass(frozen=True)
@@ -236,7 +248,7 @@ def _train(
 
     checkpoints, cursor = places.checkpoints, Cursor.from_json(beginning.cursor)
     is_first = hosts.index == 0
-    engine = open_engine(spec)
+    engine = open_engine(spec, model_parallel=places.model_parallel)
     if peak := peak_flops(spec):
         status.measures = Measures(spec, step_flops=Workload(spec).model_flops, peak_flops=peak)
     if beginning.step is None:

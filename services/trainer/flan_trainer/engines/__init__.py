@@ -24,15 +24,18 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-def open_engine(run: spec.RunSpec) -> Engine:
+def open_engine(run: spec.RunSpec, *, model_parallel: int = 1) -> Engine:
     """The engine that `train.engine` names, without a state yet; imports jax.
 
     Args:
       run: the spec, pinned to its tokenizer.
+      model_parallel: devices that share one copy of the parameters.
 
     Raises:
-      EngineError: t5x is asked for and cannot be had.
+      EngineError: t5x is asked for and cannot be had, or the devices cannot be divided like that.
     """
+    from flan_trainer.engines.mesh import make_mesh
+
     if run.train.engine != "native":
         from flan_trainer.engines import t5x
 
@@ -41,10 +44,10 @@ def open_engine(run: spec.RunSpec) -> Engine:
             log.info("train.engine is '%s': taking t5x", run.train.engine)
             from flan_trainer.engines.t5x.engine import T5XEngine
 
-            return T5XEngine(run)
+            return T5XEngine(run, make_mesh(model_parallel))
         if run.train.engine == "t5x":
             raise EngineError(f"train.engine is 't5x', but {reason}; give 'native' or 'auto'")
         log.info("train.engine is 'auto': taking native, because %s", reason)
     from flan_trainer.engines.native import NativeEngine
 
-    return NativeEngine(run)
+    return NativeEngine(run, make_mesh(model_parallel))
